@@ -1,0 +1,63 @@
+# `make demo` and `make test` need nothing but Python 3.11 (3.12, 3.13) and make.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+FOLDERS := components experiments models pipeline schemas serving
+UV_VERSION := 0.13.8
+# The uv on the path, else one of our own under .cache.
+UV := $(shell command -v uv || echo .cache/uv/bin/uv)
+DATA ?= ../shared/data
+
+.PHONY: bench check clean demo format install lint lock test test-slow types
+
+demo: install
+	$(BIN)/clickwright demo --out out/demo
+
+test: install
+	$(BIN)/pytest
+
+check: lint types
+	$(BIN)/pytest -m "not slow and not e2e"
+
+test-slow: install
+	$(BIN)/pytest -m slow
+
+bench: install
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/evaluate.py
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# mypy does not see through setuptools' import hook, so it gets links to follow.
+types: install
+	mkdir -p .cache/types/clickwright
+	for f in $(FOLDERS); do ln -sfn ../../../$$f .cache/types/clickwright/$$f; done
+	$(BIN)/mypy -p clickwright
+	$(BIN)/mypy tests
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements_lock.txt pyproject.toml third_party/tfx_bsl_sql_util | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --python $(BIN)/python requirements_lock.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --group bridge --editable .
+	touch $@
+
+.cache/uv/bin/uv:
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/pip install --quiet uv==$(UV_VERSION)
+
+# Names, versions and hashes only; uv.lock would name the registry.
+lock: | $(UV)
+	$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    --output-file requirements_lock.txt
+
+clean:
+	rm -rf .cache .venv out .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,136 @@
+"""How raw files become Parquet in the columns of a feature spec."""
+
+import abc
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from clickwright.schemas.spec import FeatureSpec, load_spec
+from clickwright.schemas.strict_yaml import StrictModel
+
+MANIFEST_FILE_NAME = "manifest.json"
+progress = logging.getLogger("clickwright.progress")
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedData:
+    """Contract-shaped Parquet on disk.
+
+    Attributes:
+        directory: holds one folder a split, each with `part-*.parquet`, and the
+            manifest.
+        splits: the folders: `train`, `valid`, `test`; or `all` when the spec's rule
+            splits later.
+        rows: rows of each folder.
+        fingerprint: changes whenever the raw files or the options do.
+        details: what else the source knows (Bayes-optimal metrics, for one).
+    """
+
+    directory: pathlib.Path
+    splits: tuple[str, ...]
+    rows: Mapping[str, int]
+    fingerprint: str
+    details: Mapping[str, Any]
+
+
+class Source(abc.ABC):
+    """Turns the raw files of one data set into contract-shaped Parquet.
+
+    Subclasses state `Options`, a frozen model of what a user may choose, and write
+    the Parquet; this class makes the result atomic and reusable.
+
+    Args:
+        options: choices of the data set, validated.
+    """
+
+    Options: ClassVar[type[StrictModel]]
+    name: ClassVar[str]
+    needs_raw: ClassVar[bool] = True
+    """Whether raw files must be given; a simulator needs none."""
+
+    def __init__(self, options: StrictModel | None = None) -> None:
+        self.options = options if options is not None else self.Options()
+
+    @classmethod
+    def folder(cls) -> pathlib.Path:
+        """Folder of the data set: `features.yaml`, `schema.pbtxt`, `source.py`."""
+        return pathlib.Path(__file__).parent / cls.name
+
+    @classmethod
+    def spec(cls) -> FeatureSpec:
+        """The data set's feature spec."""
+        return load_spec(cls.folder() / "features.yaml")
+
+    @abc.abstractmethod
+    def raw_fingerprint(self, raw: pathlib.Path | None) -> str:
+        """Checks that the raw files are there and whole; returns their digest.
+
+        Raises:
+            DataError: a file is absent, or its checksum or row count is wrong.
+        """
+
+    @abc.abstractmethod
+    def write(
+        self, raw: pathlib.Path | None, directory: pathlib.Path
+    ) -> tuple[dict[str, int], dict[str, Any]]:
+        """Writes `<split>/part-*.parquet` below `directory`.
+
+        Returns:
+            Rows of each split, and details for `PreparedData`.
+        """
+
+    def prepare(self, raw: pathlib.Path | None, out: pathlib.Path) -> PreparedData:
+        """Writes the Parquet below `out`, or reuses what the same input gave before.
+
+        The files of a reused folder are not touched, so later steps see that nothing
+        changed. A folder is complete or absent, whatever interrupts the work.
+
+        Args:
+            raw: folder of the raw files; None for a source that needs none.
+            out: folder for prepared data; `<name>-<fingerprint>` is made in it.
+
+        Raises:
+            DataError: the raw files break their contract.
+        """
+        digest = hashlib.sha256()
+        for part in (self.name, str(self.spec().version), self.raw_fingerprint(raw)):
+            digest.update(part.encode() + b"\0")
+        digest.update(self.options.model_dump_json().encode())
+        fingerprint = digest.hexdigest()[:16]
+        directory = out / f"{self.name}-{fingerprint}"
+        if not (directory / MANIFEST_FILE_NAME).exists():
+            self._write_whole(raw, directory, fingerprint)
+        return read_prepared(directory)
+
+    def _write_whole(
+        self, raw: pathlib.Path | None, directory: pathlib.Path, fingerprint: str
+    ) -> None:
+        staging = directory.with_name(f".{directory.name}.{os.getpid()}")
+        staging.mkdir(parents=True)
+        try:
+            rows, details = self.write(raw, staging)
+            manifest = {"fingerprint": fingerprint, "rows": rows, "details": details}
+            (staging / MANIFEST_FILE_NAME).write_text(json.dumps(manifest, indent=1))
+            if directory.exists():  # without a manifest: not one of ours, or broken
+                shutil.rmtree(directory)
+            staging.rename(directory)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def read_prepared(directory: pathlib.Path) -> PreparedData:
+    """Reads the manifest that `Source.prepare` left in `directory`."""
+    manifest = json.loads((directory / MANIFEST_FILE_NAME).read_text())
+    return PreparedData(
+        directory=directory,
+        splits=tuple(manifest["rows"]),
+        rows=manifest["rows"],
+        fingerprint=manifest["fingerprint"],
+        details=manifest["details"],
+    )
