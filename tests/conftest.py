@@ -1,0 +1,20 @@
+"""Fixtures that several folders share."""
+
+import os
+import pathlib
+
+import pytest
+
+# One quiet log level for every process that a test starts.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """Folder of public data sets; tests that need it skip where it is absent."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the public data sets are not at {folder}")
+    return folder
