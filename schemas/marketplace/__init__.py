@@ -1,0 +1,1 @@
+"""The embedded default data set: a simulated shop whose truth is known."""
