@@ -1,0 +1,275 @@
+"""The one `preprocessing_fn`, derived from the feature spec.
+
+Transform traces it once; the same graph feeds training and sits inside the exported
+model, so there is no second implementation of preprocessing. Every output depends
+on its own column alone (crosses: on theirs), so that labels, weight and group key
+drop out of the graph at serving.
+
+Ids: 0 is padding and missing, then the vocabulary, then the out-of-vocabulary rows;
+`FeatureSpec.table_rows` counts them. What counts as missing: an absent value, an
+empty string, a number that is not finite.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from clickwright.schemas.spec import (
+    PADDING_ID,
+    CategoricalFeature,
+    CrossFeature,
+    FeatureSpec,
+    HashVocabulary,
+    IdentityVocabulary,
+    LearnedVocabulary,
+    MultiHotFeature,
+    NumericFeature,
+    SequenceFeature,
+    Vocabulary,
+)
+
+SPEC_KEY = "spec"
+"""Key of `custom_config` that holds the spec as JSON."""
+MISSING_LABEL = -1.0
+SAMPLE_WEIGHT = "sample_weight"
+GROUP_KEY = "group_key"
+
+Column = tf.Tensor | tf.SparseTensor
+Lookup = Callable[[tf.Tensor], tf.Tensor]
+
+_SEPARATOR = "\x1f"
+"""Between the parts of a cross: ASCII's unit separator, not found in real values."""
+_GROUPS = 2**63 - 1
+"""Hash range of string group keys: as good as free of collisions."""
+
+
+def preprocessing_fn(
+    inputs: Mapping[str, Column], custom_config: Mapping[str, Any]
+) -> dict[str, tf.Tensor]:
+    """Turns raw columns into the tensors of `FeatureSpec.model_inputs`.
+
+    Args:
+        inputs: raw columns by name; scalars dense `[batch]` or sparse
+            `[batch, <=1]`, lists sparse `[batch, longest]`.
+        custom_config: `spec` holds the feature spec as JSON.
+
+    Returns:
+        Model inputs (ids int64, values float32); each label float32 `[batch]`, -1
+        where it is missing; `sample_weight` float32 and `group_key` int64
+        `[batch]` where the spec names them.
+    """
+    spec = FeatureSpec.model_validate_json(custom_config[SPEC_KEY])
+    lookups = {
+        name: _lookup(name, feature.vocabulary, inputs[spec.column_of(name)])
+        for name, feature in spec.vocabulary_features().items()
+    }
+    outputs: dict[str, tf.Tensor] = {}
+    for name, feature in spec.features.items():
+        match feature:
+            case CategoricalFeature():
+                column = inputs[spec.column_of(name)]
+                outputs[name] = _scalar(column, PADDING_ID, lookups[name])
+            case NumericFeature():
+                outputs[name] = _numeric(feature, inputs[spec.column_of(name)])
+            case MultiHotFeature(max_length=length):
+                column = inputs[spec.column_of(name)]
+                first = _ragged(column)[:, :length]
+                outputs[name] = _padded(first, lookups[name], length)
+            case SequenceFeature():
+                outputs |= _sequence(name, feature, spec, inputs, lookups)
+            case CrossFeature():
+                columns = [inputs[spec.column_of(part)] for part in feature.of]
+                outputs[name] = _cross(columns, feature.buckets)
+    for name, label in spec.labels.items():
+        column = inputs[label.column or name]
+        outputs[name] = _scalar(column, MISSING_LABEL, _to_float32)
+    if spec.weight:
+        outputs[SAMPLE_WEIGHT] = _scalar(inputs[spec.weight], 1.0, _to_float32)
+    if spec.group_key:
+        outputs[GROUP_KEY] = _scalar(inputs[spec.group_key], 0, _group)
+    return outputs
+
+
+def _lookup(name: str, vocabulary: Vocabulary, column: Column) -> Lookup:
+    """Returns the function from values to ids of the feature that owns `column`.
+
+    A learned vocabulary is counted here, on the owner's column alone; everything
+    that shares it looks up the same table. Its values are ordered by frequency,
+    then by value, both descending.
+    """
+    match vocabulary:
+        case LearnedVocabulary(min_count=min_count, oov_buckets=oov_buckets):
+            # Not cut to `max_size`: a larger vocabulary stops the run, with its
+            # size in the message.
+            asset = tft.vocabulary(
+                _values(column), frequency_threshold=min_count, vocab_filename=name
+            )
+
+            def ids(values: tf.Tensor) -> tf.Tensor:
+                return 1 + tft.apply_vocabulary(
+                    values, asset, num_oov_buckets=oov_buckets
+                )
+
+        case HashVocabulary(buckets=buckets):
+
+            def ids(values: tf.Tensor) -> tf.Tensor:
+                return 1 + tf.strings.to_hash_bucket_fast(_to_string(values), buckets)
+
+        case IdentityVocabulary(size=size):
+
+            def ids(values: tf.Tensor) -> tf.Tensor:
+                known = (values >= 0) & (values < size)
+                return tf.where(known, values + 1, tf.constant(size + 1, tf.int64))
+
+    return lambda values: _unless_empty(values, ids(values))
+
+
+def _numeric(feature: NumericFeature, column: Column) -> tf.Tensor:
+    """Returns float32 values, or int64 bucket ids for `encoder: buckets`, `[batch]`.
+
+    Values beyond the range of the training split are moved to its border, so that
+    no request reaches a model with a number far from all that it has seen.
+    `scaling: none` leaves them as they are.
+    """
+    # float64, so that the squares in the variance of huge values stay finite.
+    raw = _scalar(column, float("nan"), lambda values: tf.cast(values, tf.float64))
+    known = tf.math.is_finite(raw)
+    if feature.encoder == "buckets":
+        return _buckets(feature, raw, known)
+    x = _log1p(raw) if feature.scaling == "log1p" else raw
+    seen = tf.boolean_mask(x, known)
+    mean = _finite_or(tft.mean(seen), 0.0)
+    if feature.scaling == "none":
+        shift, width, clipped = tf.zeros_like(mean), tf.ones_like(mean), x
+    else:
+        low = _finite_or(tft.min(seen), 0.0)
+        high = _finite_or(tft.max(seen), 0.0)
+        clipped = tf.clip_by_value(x, low, high)
+        if feature.scaling == "min_max":
+            shift, width = low, high - low
+        else:
+            shift, width = mean, tf.sqrt(_finite_or(tft.var(seen), 0.0))
+    if feature.default is None:
+        default = mean
+    else:
+        default = tf.constant(feature.default, tf.float64)
+        if feature.scaling == "log1p":
+            default = _log1p(default)
+    filled = tf.where(known, clipped, default)
+    # A constant column has no width and becomes 0.
+    return tf.cast(tf.math.divide_no_nan(filled - shift, width), tf.float32)
+
+
+def _buckets(feature: NumericFeature, raw: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Returns quantile buckets 1 .. `buckets`; missing is 0 or the default's."""
+    boundaries = tft.quantiles(
+        tf.boolean_mask(raw, known),
+        feature.buckets,
+        # A tenth of a bucket; TFT's own bucketize stops at 0.01 too.
+        epsilon=min(0.01, 0.1 / feature.buckets),
+    )
+    default = 0.0 if feature.default is None else feature.default
+    ids = 1 + tft.apply_buckets(
+        tf.where(known, raw, tf.constant(default, raw.dtype)), boundaries
+    )
+    if feature.default is not None:
+        return ids
+    return tf.where(known, ids, tf.constant(PADDING_ID, tf.int64))
+
+
+def _sequence(
+    name: str,
+    feature: SequenceFeature,
+    spec: FeatureSpec,
+    inputs: Mapping[str, Column],
+    lookups: Mapping[str, Lookup],
+) -> dict[str, tf.Tensor]:
+    """Returns the history and its side inputs, each int64 `[batch, max_length]`."""
+    length = feature.max_length
+    parts = {name: (spec.column_of(name), feature.of)}
+    for side_name, side in feature.side.items():
+        parts[f"{name}__{side_name}"] = (side.column, side.of)
+    outputs = {}
+    for output, (column, owner) in parts.items():
+        latest = _ragged(inputs[column])[:, -length:]
+        if feature.padding == "right":
+            outputs[output] = _padded(latest, lookups[owner], length)
+        else:
+            newest_first = tf.reverse(latest, [1])
+            padded = _padded(newest_first, lookups[owner], length)
+            outputs[output] = tf.reverse(padded, [1])
+    return outputs
+
+
+def _cross(columns: list[Column], buckets: int) -> tf.Tensor:
+    """Returns 1 + the hash of the joined values; 0 where one of them is missing."""
+    parts = [_scalar(column, "", _to_string) for column in columns]
+    joined = tf.strings.join(parts, separator=_SEPARATOR)
+    ids = 1 + tf.strings.to_hash_bucket_fast(joined, buckets)
+    missing = tf.reduce_any([tf.equal(part, "") for part in parts], axis=0)
+    return tf.where(missing, tf.constant(PADDING_ID, tf.int64), ids)
+
+
+def _values(column: Column) -> tf.Tensor:
+    """Returns the values that are there, `[values]`."""
+    if isinstance(column, tf.SparseTensor):
+        return column.values
+    return tf.reshape(column, [-1])
+
+
+def _scalar(column: Column, missing: Any, fn: Lookup) -> tf.Tensor:
+    """Returns `fn` of each row's value, `missing` where a row has none, `[batch]`."""
+    values = fn(_values(column))
+    if not isinstance(column, tf.SparseTensor):
+        return values
+    one_a_row = tf.SparseTensor(column.indices, values, [column.dense_shape[0], 1])
+    missing = tf.constant(missing, values.dtype)
+    return tf.squeeze(tf.sparse.to_dense(one_a_row, missing), axis=1)
+
+
+def _ragged(column: tf.SparseTensor) -> tf.RaggedTensor:
+    """Returns the lists `[batch, (length)]`."""
+    # Parsed examples are in order; checking it again costs more than the rest.
+    return tf.RaggedTensor.from_value_rowids(
+        column.values, column.indices[:, 0], column.dense_shape[0], validate=False
+    )
+
+
+def _padded(lists: tf.RaggedTensor, lookup: Lookup, length: int) -> tf.Tensor:
+    """Returns the lists' ids, padded on the right, int64 `[batch, length]`."""
+    ids = lists.with_flat_values(lookup(lists.flat_values))
+    return ids.to_tensor(PADDING_ID, shape=[None, length])
+
+
+def _unless_empty(values: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Returns the ids, 0 for empty strings; other types have no empty value."""
+    if values.dtype != tf.string:
+        return ids
+    return tf.where(tf.equal(values, ""), tf.constant(PADDING_ID, tf.int64), ids)
+
+
+def _group(values: tf.Tensor) -> tf.Tensor:
+    """Returns int64 group keys; strings are hashed."""
+    if values.dtype == tf.string:
+        return tf.strings.to_hash_bucket_fast(values, _GROUPS)
+    return values
+
+
+def _to_string(values: tf.Tensor) -> tf.Tensor:
+    return values if values.dtype == tf.string else tf.strings.as_string(values)
+
+
+def _to_float32(values: tf.Tensor) -> tf.Tensor:
+    return tf.cast(values, tf.float32)
+
+
+def _log1p(x: tf.Tensor) -> tf.Tensor:
+    """Returns sign(x) * log(1 + |x|)."""
+    return tf.sign(x) * tf.math.log1p(tf.abs(x))
+
+
+def _finite_or(x: tf.Tensor, otherwise: float) -> tf.Tensor:
+    """Returns x, or `otherwise` when there was no value to learn it from."""
+    return tf.where(tf.math.is_finite(x), x, tf.constant(otherwise, x.dtype))
