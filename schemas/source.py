@@ -85,6 +85,27 @@ class Source(abc.ABC):
             Rows of each split, and details for `PreparedData`.
         """
 
+    def fingerprint(self, raw: pathlib.Path | None) -> str:
+        """Digest of raw files, options and spec version: names the prepared folder.
+
+        Raises:
+            DataError: a raw file is absent or broken.
+        """
+        digest = hashlib.sha256()
+        for part in (self.name, str(self.spec().version), self.raw_fingerprint(raw)):
+            digest.update(part.encode() + b"\0")
+        digest.update(self.options.model_dump_json().encode())
+        return digest.hexdigest()[:16]
+
+    def bayes_metrics(
+        self, prepared: PreparedData
+    ) -> dict[str, dict[str, float]] | None:
+        """What an oracle that knows the true probabilities scores, by split.
+
+        None where the truth is not known, which is everywhere but in simulated data.
+        """
+        return None
+
     def prepare(self, raw: pathlib.Path | None, out: pathlib.Path) -> PreparedData:
         """Writes the Parquet below `out`, or reuses what the same input gave before.
 
@@ -98,11 +119,7 @@ class Source(abc.ABC):
         Raises:
             DataError: the raw files break their contract.
         """
-        digest = hashlib.sha256()
-        for part in (self.name, str(self.spec().version), self.raw_fingerprint(raw)):
-            digest.update(part.encode() + b"\0")
-        digest.update(self.options.model_dump_json().encode())
-        fingerprint = digest.hexdigest()[:16]
+        fingerprint = self.fingerprint(raw)
         directory = out / f"{self.name}-{fingerprint}"
         if not (directory / MANIFEST_FILE_NAME).exists():
             self._write_whole(raw, directory, fingerprint)
