@@ -1,0 +1,84 @@
+"""The simulated shop's click log as Parquet."""
+
+import pathlib
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from clickwright.schemas.source import Source, progress
+from clickwright.schemas.strict_yaml import StrictModel
+
+
+class MarketplaceOptions(StrictModel):
+    """Size of the simulated shop and of its log."""
+
+    impressions: Annotated[int, Field(ge=1_000, le=20_000_000)] = 200_000
+    """Rows of the log."""
+    users: Annotated[int, Field(ge=10, le=500_000)] = 5_000
+    items: Annotated[int, Field(ge=50, le=200_000)] = 2_000
+    days: Annotated[int, Field(ge=1, le=366)] = 14
+    """Length of the log, from Monday 2024-01-01."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    """The same seed gives the same log."""
+
+
+class MarketplaceSource(Source):
+    """Simulates a shop's click log whose true click probabilities are known.
+
+    Writes `all/part-*.parquet`, in the order of time, and beside it `items.parquet`:
+    `item`, `category`, `brand`, `price` and `vector` (128 float32), one row an item
+    in the order of their ids. Besides the columns of the spec the log holds
+    `request` (the page, int64), `history_times` (seconds since 1970, as long as
+    `history`) and `true_probability` (float64).
+
+    The details are `click_rate` and `bayes`, the metrics of the true probabilities
+    on all rows (`bayes.probability_metrics`).
+    """
+
+    Options = MarketplaceOptions
+    name = "marketplace"
+    needs_raw = False
+
+    def raw_fingerprint(self, raw: pathlib.Path | None) -> str:
+        """Nothing is read: the options say everything."""
+        return ""
+
+    def write(
+        self, raw: pathlib.Path | None, directory: pathlib.Path
+    ) -> tuple[dict[str, int], dict[str, Any]]:
+        """Simulates the log; see the class."""
+        # NumPy and Arrow come in here, so that listing the data sets stays quick.
+        import pyarrow.parquet as pq
+
+        from clickwright.schemas.marketplace import tables
+        from clickwright.schemas.marketplace.bayes import probability_metrics
+        from clickwright.schemas.marketplace.simulator import Marketplace
+
+        options = self.options
+        if not isinstance(options, MarketplaceOptions):
+            raise TypeError(f"Received the options of another data set: {options!r}.")
+        shop = Marketplace(options.users, options.items, options.seed)
+        pq.write_table(tables.items_table(shop.world), directory / "items.parquet")
+        folder = directory / "all"
+        folder.mkdir()
+        rows = 0
+        log = tables.log_tables(shop.world, shop.log(options.impressions, options.days))
+        for number, table in enumerate(log):
+            table = table.slice(0, options.impressions - rows)
+            # Without the Arrow schema readers see strings, not dictionaries.
+            pq.write_table(
+                table, folder / f"part-{number:05d}.parquet", store_schema=False
+            )
+            rows += table.num_rows
+            progress.info(
+                "Simulated %d of %d impressions.",
+                rows,
+                options.impressions,
+                extra={"rows": rows, "total": options.impressions},
+            )
+        truth = pq.read_table(folder, columns=["click", "true_probability", "user"])
+        click, probability, user = (column.to_numpy() for column in truth.columns)
+        return {"all": rows}, {
+            "click_rate": float(click.mean()),
+            "bayes": probability_metrics(click, probability, user),
+        }

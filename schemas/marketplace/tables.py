@@ -1,0 +1,106 @@
+"""The simulated shop in Arrow."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from clickwright.schemas.marketplace.simulator import LogChunk
+from clickwright.schemas.marketplace.truth import DAY, NO_ITEM, Requests
+from clickwright.schemas.marketplace.world import (
+    AGE_GROUPS,
+    BRANDS,
+    CATEGORIES,
+    DEVICES,
+    SEGMENTS,
+    VECTOR_WIDTH,
+    Ints,
+    World,
+)
+
+ROWS = 100_000
+"""Rows of one table of the log, at least, but for the last."""
+
+
+def items_table(world: World) -> pa.Table:
+    """What the shop sells, one row an item in the order of their ids."""
+    return pa.table(
+        {
+            "item": np.arange(len(world.category)),
+            "category": _named(CATEGORIES, world.category).cast(pa.string()),
+            "brand": _named(BRANDS, world.brand).cast(pa.string()),
+            "price": world.price,
+            "vector": pa.FixedSizeListArray.from_arrays(
+                world.vector.reshape(-1), VECTOR_WIDTH
+            ),
+        }
+    )
+
+
+def log_tables(world: World, chunks: Iterable[LogChunk]) -> Iterator[pa.Table]:
+    """The log as tables of at least `ROWS` rows, one row an item shown."""
+    first = 0  # request of the next table
+    waiting: list[LogChunk] = []
+    rows = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        rows += chunk.clicks.size
+        if rows >= ROWS:
+            yield _log_table(world, waiting, first)
+            first += sum(len(chunk.clicks) for chunk in waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _log_table(world, waiting, first)
+
+
+def _log_table(world: World, chunks: Sequence[LogChunk], first: int) -> pa.Table:
+    shown = Requests(
+        *(
+            np.concatenate([getattr(chunk.requests, name) for chunk in chunks])
+            for name in Requests.__dataclass_fields__
+        )
+    )
+    clicks = np.concatenate([chunk.clicks for chunk in chunks])
+    probabilities = np.concatenate([chunk.probabilities for chunk in chunks])
+    requests, positions = shown.items.shape
+    row = np.repeat(np.arange(requests), positions)  # the request of every row
+    item, user, time = shown.items.reshape(-1), shown.user[row], shown.timestamp[row]
+    kept = shown.history != NO_ITEM
+    clicked = shown.history[kept]
+    columns = {
+        "click": clicks.reshape(-1).astype(np.int64),
+        "user": user,
+        "segment": _named(SEGMENTS, world.segment[user]),
+        "age_group": _named(AGE_GROUPS, world.age_group[user]),
+        "budget": world.budget[user].astype(np.float32),
+        "item": item,
+        "category": _named(CATEGORIES, world.category[item]),
+        "brand": _named(BRANDS, world.brand[item]),
+        "price": world.price[item],
+        "device": _named(DEVICES, shown.device[row]),
+        "hour": time % DAY // 3_600,
+        "weekday": (time // DAY + 3) % 7,  # 1970-01-01 was a Thursday
+        "position": np.tile(np.arange(positions), requests),
+        "history": _lists(pa.array(clicked), kept).take(pa.array(row)),
+        "history_category": _lists(
+            _named(CATEGORIES, world.category[clicked]), kept
+        ).take(pa.array(row)),
+        "history_times": _lists(pa.array(shown.history_times[kept]), kept).take(
+            pa.array(row)
+        ),
+        "timestamp": time,
+        "request": first + row,
+        "true_probability": probabilities.reshape(-1),
+    }
+    return pa.table(columns)
+
+
+def _named(names: Sequence[str], codes: Ints) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(codes.astype(np.int8), list(names))
+
+
+def _lists(values: pa.Array, kept: npt.NDArray[np.bool_]) -> pa.ListArray:
+    """The values as one list a row of `kept`, as long as its true places."""
+    offsets = np.r_[0, np.cumsum(kept.sum(axis=1))]
+    return pa.ListArray.from_arrays(offsets.astype(np.int32), values)
