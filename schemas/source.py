@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.spec import FeatureSpec, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
 
@@ -49,8 +50,9 @@ class Source(abc.ABC):
         options: choices of the data set, validated.
     """
 
-    Options: ClassVar[type[StrictModel]]
     name: ClassVar[str]
+    Options: ClassVar[type[StrictModel]] = StrictModel
+    """No choices, unless a subclass offers some."""
     needs_raw: ClassVar[bool] = True
     """Whether raw files must be given; a simulator needs none."""
 
@@ -66,6 +68,24 @@ class Source(abc.ABC):
     def spec(cls) -> FeatureSpec:
         """The data set's feature spec."""
         return load_spec(cls.folder() / "features.yaml")
+
+    @classmethod
+    def fetch(cls, target: pathlib.Path, mirror: str | None = None) -> None:
+        """Lays the public raw files below `target`, checked.
+
+        Args:
+            target: folder for the raw files.
+            mirror: folder or base address to take them from instead.
+
+        Raises:
+            ConfigError: the source has no raw files.
+            MachineError: the files cannot be reached or written.
+            DataError: what was fetched is not what is expected.
+        """
+        raise ConfigError(
+            f"`{cls.name}` has nothing to fetch: its rows are simulated.",
+            fix="name it in a run's configuration and give no `--data`",
+        )
 
     @abc.abstractmethod
     def raw_fingerprint(self, raw: pathlib.Path | None) -> str:
@@ -97,6 +117,10 @@ class Source(abc.ABC):
         digest.update(self.options.model_dump_json().encode())
         return digest.hexdigest()[:16]
 
+    def directory(self, raw: pathlib.Path | None, out: pathlib.Path) -> pathlib.Path:
+        """Folder below `out` that `prepare` writes or has written."""
+        return out / f"{self.name}-{self.fingerprint(raw)}"
+
     def bayes_metrics(
         self, prepared: PreparedData
     ) -> dict[str, dict[str, float]] | None:
@@ -119,15 +143,13 @@ class Source(abc.ABC):
         Raises:
             DataError: the raw files break their contract.
         """
-        fingerprint = self.fingerprint(raw)
-        directory = out / f"{self.name}-{fingerprint}"
+        directory = self.directory(raw, out)
         if not (directory / MANIFEST_FILE_NAME).exists():
-            self._write_whole(raw, directory, fingerprint)
+            self._write_whole(raw, directory)
         return read_prepared(directory)
 
-    def _write_whole(
-        self, raw: pathlib.Path | None, directory: pathlib.Path, fingerprint: str
-    ) -> None:
+    def _write_whole(self, raw: pathlib.Path | None, directory: pathlib.Path) -> None:
+        fingerprint = directory.name.removeprefix(f"{self.name}-")
         staging = directory.with_name(f".{directory.name}.{os.getpid()}")
         staging.mkdir(parents=True)
         try:

@@ -1,0 +1,226 @@
+"""The `clickwright` command.
+
+Heavy libraries are imported inside the commands that need them: `--help` answers at
+once, and a run pays TFX's fifteen seconds once.
+"""
+
+import json
+import pathlib
+import sys
+from typing import Annotated
+
+import rich.box
+import rich.console
+import rich.table
+import typer
+
+from clickwright.schemas.errors import ClickwrightError
+
+app = typer.Typer(
+    help="Click models as a TFX pipeline: from the log to a published SavedModel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+spec_app = typer.Typer(
+    help="Feature specs: what the columns mean.", no_args_is_help=True
+)
+data_app = typer.Typer(help="Data sets that come by name.", no_args_is_help=True)
+app.add_typer(spec_app, name="spec")
+app.add_typer(data_app, name="data")
+
+ConfigOption = Annotated[
+    list[pathlib.Path],
+    typer.Option(
+        "--config",
+        "-c",
+        help="YAML of a run (see configs/). Given more than once, the runs follow one "
+        "another in one process, each compared with the blessed model before it.",
+    ),
+]
+DataOption = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        help="Folder of the raw files; the configuration's own when absent. "
+        "Simulated data need none."
+    ),
+]
+OutOption = Annotated[
+    pathlib.Path | None,
+    typer.Option(help="Folder for everything a run writes.  [default: out/<name>]"),
+]
+
+
+@app.command()
+def run(
+    config: ConfigOption,
+    data: DataOption = None,
+    out: OutOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print summary.json on standard output.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the libraries print.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline: ingest, check, transform, train, evaluate, publish.
+
+    Run it again to resume: finished components are taken from the cache, training
+    goes on from its last epoch. A person watches standard error; results go to
+    standard output.
+
+    Example: clickwright run -c configs/frappe_deepfm.yaml --data ../shared/data/frappe
+    """
+    from clickwright.pipeline import run as runner
+
+    results = [runner.run(path, data=data, out=out, verbose=verbose) for path in config]
+    if as_json:
+        summaries = [result.summary for result in results]
+        shown = summaries[0] if len(summaries) == 1 else summaries
+        sys.stdout.write(json.dumps(shown, indent=2) + "\n")
+    else:
+        runner.show(results, rich.console.Console())
+
+
+@app.command()
+def plan(config: ConfigOption, data: DataOption = None, out: OutOption = None) -> None:
+    """Show what a run would do: steps, what is cached, table sizes and memory.
+
+    Nothing is written and no data are read beyond counting values.
+    """
+    from clickwright.pipeline import plan as planner
+
+    console = rich.console.Console()
+    for path in config:
+        planner.show(planner.make_plan(path, data=data, out=out), console)
+
+
+@app.command()
+def doctor(
+    out: Annotated[
+        pathlib.Path, typer.Option(help="Folder that runs will write to.")
+    ] = pathlib.Path("out"),
+) -> None:
+    """Check this machine: Python, glibc, packages, disk, memory, writable paths."""
+    from clickwright.pipeline import doctor as doctor_
+
+    checks = doctor_.examine(out)
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    for column in ("", "check", "found", "what to do"):
+        table.add_column(column)
+    marks = {"good": "[green]✓", "note": "[yellow]i", "bad": "[red]✗"}
+    for check in checks:
+        table.add_row(marks[check.state], check.name, check.found, check.fix)
+    rich.console.Console().print(table)
+    if any(check.state == "bad" for check in checks):
+        raise typer.Exit(1)
+
+
+@spec_app.command("check")
+def spec_check(
+    file: Annotated[pathlib.Path, typer.Argument(help="A features.yaml.")],
+) -> None:
+    """Validate a feature spec and list its features."""
+    from clickwright.schemas.spec import load_spec
+
+    spec = load_spec(file)
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, title=f"{spec.name}: valid")
+    for column in ("feature", "kind", "role", "column", "presence"):
+        table.add_column(column)
+    for name, feature in spec.features.items():
+        table.add_row(
+            name, feature.kind, feature.role, spec.column_of(name), feature.presence
+        )
+    rich.console.Console().print(table)
+
+
+@spec_app.command("schema")
+def spec_schema(
+    file: Annotated[pathlib.Path, typer.Argument(help="A features.yaml.")],
+    output: Annotated[
+        pathlib.Path | None, typer.Option(help="Write here; else beside the spec.")
+    ] = None,
+) -> None:
+    """Derive the TF Metadata schema (`schema.pbtxt`) from a feature spec."""
+    from clickwright.schemas.metadata import write_schema
+    from clickwright.schemas.spec import load_spec
+
+    target = output or file.with_name("schema.pbtxt")
+    write_schema(load_spec(file), target)
+    rich.console.Console().print(f"wrote {target}", highlight=False)
+
+
+@spec_app.command("json-schema")
+def spec_json_schema() -> None:
+    """Print the JSON Schema of feature specs, for editors."""
+    from clickwright.schemas.spec import FeatureSpec
+
+    sys.stdout.write(json.dumps(FeatureSpec.model_json_schema(), indent=2) + "\n")
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="frappe, marketplace or movielens.")],
+    to: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder for the raw files.  [default: data/<name>]"),
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(help="Folder or base address to take the files from instead."),
+    ] = None,
+) -> None:
+    """Fetch a public data set, checked and resumable.
+
+    Example: clickwright data get movielens --to data/movielens
+    """
+    from clickwright.pipeline.console import watched
+    from clickwright.schemas.datasets import source_class
+
+    source = source_class(name)
+    target = to or pathlib.Path("data") / name
+    with watched(rich.console.Console(stderr=True), f"Fetch {name}"):
+        source.fetch(target, mirror)
+    rich.console.Console().print(f"raw files are in {target}", highlight=False)
+
+
+@app.command("models")
+def models_command() -> None:
+    """List the registered models with their parameters and defaults."""
+    from clickwright.models import registry
+
+    console = rich.console.Console()
+    for name, entry in registry.MODELS.items():
+        table = rich.table.Table(
+            box=rich.box.SIMPLE_HEAD, title=name, title_justify="left"
+        )
+        for column in ("parameter", "default", "meaning"):
+            table.add_column(column)
+        for field, info in entry.params.model_fields.items():
+            table.add_row(field, str(info.default), info.description or "")
+        console.print(table)
+
+
+def main() -> None:
+    """Entry point: an error of the user's is one message and exit code 1."""
+    try:
+        app(standalone_mode=True)
+    except ClickwrightError as error:
+        show_error(error, rich.console.Console(stderr=True))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        rich.console.Console(stderr=True).print("Stopped. Run it again to resume.")
+        sys.exit(130)
+
+
+def show_error(error: ClickwrightError, console: rich.console.Console) -> None:
+    """Prints what is wrong, where, and what to do."""
+    console.print("[bold red]Error:[/]", error.what, markup=True, highlight=False)
+    for name, text in (("Where", error.where), ("Fix", error.fix)):
+        if text:
+            console.print(f"[bold]{name}:[/]", text, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""One YAML file a run, validated before any work."""
+
+import hashlib
+import pathlib
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+from pydantic import Field
+
+from clickwright.schemas import strict_yaml
+from clickwright.schemas.datasets import source_class
+from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.spec import FeatureSpec, Name, load_spec
+from clickwright.schemas.strict_yaml import StrictModel
+
+
+class DataConfig(StrictModel):
+    """Where the log comes from: a data set by name, or files with a spec of theirs."""
+
+    dataset: str | None = None
+    """A data set that comes with the product: frappe, marketplace, movielens."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Choices of that data set (for marketplace: impressions, seed and others)."""
+    spec: str | None = None
+    """Path of a `features.yaml`, relative to this file, for files of your own."""
+    path: str | None = None
+    """Folder of the files, relative to this file. `--data` takes precedence."""
+    format: Literal["parquet", "csv", "tfrecord"] = "parquet"
+    span: bool = False
+    """Whether `path` holds `span-1/`, `span-2/` ...; the latest is ingested."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.dataset is None) == (self.spec is None):
+            raise ValueError("give either `dataset` or `spec`, the one or the other")
+        if self.dataset is None and self.options:
+            raise ValueError("`options` belong to a `dataset`")
+        if self.dataset is not None and (self.span or self.format != "parquet"):
+            raise ValueError("`format` and `span` belong to files with a `spec`")
+        return self
+
+
+class ModelConfig(StrictModel):
+    """A registered model and the parameters that differ from its defaults."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class EvaluationConfig(StrictModel):
+    """What a model must reach on the test split to be blessed."""
+
+    thresholds: dict[str, Any] = Field(default_factory=dict)
+
+
+class PublishConfig(StrictModel):
+    """Where blessed models go."""
+
+    model_name: str | None = None
+    """Name that the server answers to; the run's `name` when absent."""
+    directory: str | None = None
+    """Serving root; `<out>/serving` when absent."""
+    keep: Annotated[int, Field(ge=1)] = 5
+    """Versions kept, the newest included."""
+
+
+class RunConfig(StrictModel):
+    """One run of the pipeline."""
+
+    name: Name
+    """Runs of one name and folder share the cache and the blessed model."""
+    data: DataConfig
+    model: ModelConfig
+    training: dict[str, Any] = Field(default_factory=dict)
+    evaluation: EvaluationConfig = EvaluationConfig()
+    publish: PublishConfig = PublishConfig()
+    beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Worker processes for Beam; more than one pays only from millions of rows."""
+
+
+class LoadedConfig:
+    """A run's configuration, with everything it names found and validated.
+
+    Attributes:
+        path: the YAML file.
+        text: its content.
+        run: the validated content.
+        spec: the feature spec of its data.
+        sha256: digest of the validated content and the spec, stable against comments
+            and key order.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.run = strict_yaml.load(RunConfig, path)
+        self.text = path.read_text(encoding="utf-8")
+        self._check_parts()
+        self.spec = self._load_spec()
+        digest = hashlib.sha256(self.run.model_dump_json().encode())
+        digest.update(self.spec.model_dump_json().encode())
+        self.sha256 = digest.hexdigest()
+
+    @property
+    def serving_name(self) -> str:
+        """Name under which the model is published."""
+        return self.run.publish.model_name or self.run.name
+
+    def data_folder(self, override: pathlib.Path | None) -> pathlib.Path | None:
+        """The raw folder: `--data`, else the file's `data.path`, else None."""
+        if override is not None:
+            return override.resolve()
+        if self.run.data.path is not None:
+            return (self.path.parent / self.run.data.path).resolve()
+        return None
+
+    def _load_spec(self) -> FeatureSpec:
+        data = self.run.data
+        if data.dataset is not None:
+            return source_class(data.dataset).spec()
+        if data.spec is None:
+            raise ConfigError("`data.spec` is missing.", where=str(self.path))
+        return load_spec(self.path.parent / data.spec)
+
+    def _check_parts(self) -> None:
+        """Parts that other layers own are validated by their own models, here.
+
+        They are imported late: `clickwright spec check` needs none of them.
+        """
+        from clickwright.components.evaluation.thresholds import Thresholds
+        from clickwright.models import registry
+        from clickwright.models.training.params import TrainingParams
+
+        where = str(self.path)
+        data = self.run.data
+        if data.dataset is not None:
+            options = source_class(data.dataset).Options
+            strict_yaml.parse(options, data.options, f"{where}: data.options")
+        strict_yaml.parse(TrainingParams, self.run.training, f"{where}: training")
+        strict_yaml.parse(
+            Thresholds,
+            self.run.evaluation.thresholds,
+            f"{where}: evaluation.thresholds",
+        )
+        registry.parse_params(self.run.model.name, self.run.model.params)

@@ -1,0 +1,167 @@
+"""What a run would do, told before any work."""
+
+import dataclasses
+import pathlib
+
+import pyarrow.compute
+import pyarrow.parquet
+import rich.box
+import rich.console
+import rich.filesize
+import rich.table
+
+from clickwright.models import registry
+from clickwright.pipeline.config import LoadedConfig
+from clickwright.pipeline.inputs import InputFiles, locate_input
+from clickwright.pipeline.paths import RunPaths
+from clickwright.pipeline.steps import RESOLVERS, WAITS_FOR, read_finished, signatures
+from clickwright.schemas.spec import LearnedVocabulary
+
+_FLOAT_BYTES = 4
+_ADAM_COPIES = 3
+"""The table itself and Adam's two moments."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedStep:
+    """One component: whether it would run, and what that hangs on."""
+
+    name: str
+    state: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedTable:
+    """One embedding table.
+
+    Attributes:
+        feature: the feature that owns the ids.
+        rows: its rows, the padding and out-of-vocabulary rows included.
+        bound: whether `rows` is an upper bound, because the training split's values
+            could not be counted.
+        width: embedding width, the model's linear terms included.
+        bytes: memory in training: the table and the optimizer's two moments.
+    """
+
+    feature: str
+    rows: int
+    bound: bool
+    width: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run would do."""
+
+    config: LoadedConfig
+    paths: RunPaths
+    steps: tuple[PlannedStep, ...]
+    tables: tuple[PlannedTable, ...]
+
+
+def make_plan(
+    path: pathlib.Path, data: pathlib.Path | None, out: pathlib.Path | None
+) -> Plan:
+    """Looks at the configuration, the data and the output folder; writes nothing.
+
+    Raises:
+        ClickwrightError: the configuration or the data break their contract.
+    """
+    config = LoadedConfig(path)
+    paths = RunPaths((out or pathlib.Path("out") / config.run.name).resolve())
+    files = locate_input(config, data, paths)
+    return Plan(config, paths, _steps(config, files, paths), _tables(config, files))
+
+
+def show(plan: Plan, console: rich.console.Console) -> None:
+    """Prints the steps and the tables."""
+    run = plan.config.run
+    steps = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD, title=f"{run.name} · {run.model.name}"
+    )
+    for column in ("step", "state", "note"):
+        steps.add_column(column)
+    for step in plan.steps:
+        style = "cyan" if step.state == "cached" else "green"
+        steps.add_row(step.name, f"[{style}]{step.state}[/]", step.note)
+    console.print(steps)
+    tables = rich.table.Table(box=rich.box.SIMPLE_HEAD, title="Embedding tables")
+    tables.add_column("feature")
+    for column in ("rows", "width", "memory in training"):
+        tables.add_column(column, justify="right")
+    for table in plan.tables:
+        mark = "≤ " if table.bound else ""
+        size = rich.filesize.decimal(table.bytes)
+        tables.add_row(
+            table.feature, f"{mark}{table.rows:,}", str(table.width), f"{mark}{size}"
+        )
+    total = sum(table.bytes for table in plan.tables)
+    rows = sum(table.rows for table in plan.tables)
+    tables.add_row("[bold]all", f"[bold]{rows:,}", "", rich.filesize.decimal(total))
+    console.print(tables)
+    console.print(f"everything goes to {plan.paths.out}", highlight=False)
+
+
+def _steps(
+    config: LoadedConfig, files: InputFiles, paths: RunPaths
+) -> tuple[PlannedStep, ...]:
+    finished = read_finished(paths.steps)
+    prepared = files.folder.is_dir()
+    rows = f"{files.rows:,} rows" if files.rows else ""
+    steps = [PlannedStep("Prepare", "cached" if prepared else "run", rows)]
+    for name, signature in signatures(config, files.fingerprint).items():
+        if name in RESOLVERS:
+            steps.append(PlannedStep(name, "run", "looks into ML Metadata"))
+        elif signature in finished.get(name, []):
+            steps.append(PlannedStep(name, "cached", WAITS_FOR.get(name, "")))
+        else:
+            steps.append(PlannedStep(name, "run"))
+    return tuple(steps)
+
+
+def _tables(config: LoadedConfig, files: InputFiles) -> tuple[PlannedTable, ...]:
+    spec = config.spec
+    counted = _count_values(config, files)
+    sizes = {
+        name: counted.get(name, f.vocabulary.max_size)
+        for name, f in spec.vocabulary_features().items()
+        if isinstance(f.vocabulary, LearnedVocabulary)
+    }
+    width = registry.table_width(config.run.model.name, config.run.model.params)
+    return tuple(
+        PlannedTable(
+            name,
+            rows,
+            name in sizes and name not in counted,
+            width,
+            rows * width * _FLOAT_BYTES * _ADAM_COPIES,
+        )
+        for name, rows in spec.table_rows(sizes).items()
+    )
+
+
+def _count_values(config: LoadedConfig, files: InputFiles) -> dict[str, int]:
+    """Values that learned vocabularies would hold, counted in Parquet if it is there.
+
+    Where the split rule divides the rows later, all rows are counted: a few values
+    more than the training split alone holds.
+    """
+    train = files.folder / files.splits[0]
+    if files.format != "parquet" or files.span or not train.is_dir():
+        return {}
+    parts = sorted(train.glob("*.parquet"))
+    counts: dict[str, int] = {}
+    for name, feature in config.spec.vocabulary_features().items():
+        if isinstance(feature.vocabulary, LearnedVocabulary):
+            column = config.spec.column_of(name)
+            values = pyarrow.parquet.ParquetDataset(parts).read([column])[column]
+            if feature.kind == "multi_hot":
+                values = pyarrow.compute.list_flatten(values)
+            found = pyarrow.compute.value_counts(values.drop_null())
+            enough = pyarrow.compute.greater_equal(
+                found.field("counts"), feature.vocabulary.min_count
+            )
+            counts[name] = pyarrow.compute.sum(enough).as_py() or 0
+    return counts

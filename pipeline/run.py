@@ -1,0 +1,122 @@
+"""One run, from the configuration to the summary and the report."""
+
+import dataclasses
+import datetime
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import rich.box
+import rich.console
+import rich.table
+
+from clickwright.pipeline.config import LoadedConfig
+from clickwright.pipeline.console import RunConsole, quiet, watched
+from clickwright.pipeline.inputs import find_input
+from clickwright.pipeline.lock import exclusive
+from clickwright.pipeline.paths import RunPaths
+from clickwright.schemas.errors import ClickwrightError
+
+_SHOWN = ("auc", "logloss", "gauc", "ne", "ece", "pcoc")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a run leaves behind.
+
+    Attributes:
+        summary: content of `summary.json`.
+        paths: the run's files.
+    """
+
+    summary: Mapping[str, Any]
+    paths: RunPaths
+
+
+class RunError(ClickwrightError):
+    """A component failed: which, why, where the log is, and how to go on."""
+
+
+def run(
+    path: pathlib.Path,
+    *,
+    data: pathlib.Path | None = None,
+    out: pathlib.Path | None = None,
+    verbose: bool = False,
+) -> RunResult:
+    """Runs the pipeline that `path` configures.
+
+    Args:
+        path: YAML of the run.
+        data: folder of the raw files; the configuration's own when None.
+        out: folder for everything written; `out/<name>` when None.
+        verbose: show what the libraries print instead of keeping it in the log.
+
+    Raises:
+        ClickwrightError: what the user gave is wrong, or a component failed.
+    """
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    config = LoadedConfig(path)
+    paths = RunPaths((out or pathlib.Path("out") / config.run.name).resolve())
+    run_id = started.strftime("%Y%m%dT%H%M%S.%fZ")
+    log = paths.run(run_id) / "log.txt"
+    with exclusive(paths.out), quiet(log, verbose) as console:
+        console.print(
+            f"[bold]{config.run.name}[/] · {config.run.model.name} · {path}",
+            highlight=False,
+        )
+        with watched(console, "Prepare") as line:
+            files = find_input(config, data, paths)
+            line.rows = files.rows
+        prepare_seconds = time.monotonic() - clock
+        with watched(console, "Load TFX"):
+            # Fifteen seconds and a gigabyte, so not before the input is known good.
+            from clickwright.pipeline.session import Session
+        session = Session(config, files, paths, run_id, started)
+        failure = session.execute(RunConsole(console), prepare_seconds)
+        summary = session.conclude(time.monotonic() - clock, failure, log)
+    if failure is not None:
+        raise RunError(
+            f"{failure.node} failed. {failure.what}",
+            where=f"{failure.where + '; ' if failure.where else ''}log: {log}",
+            fix=failure.fix or "read the end of the log; run again to resume",
+        )
+    return RunResult(summary, paths)
+
+
+def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
+    """Prints the models' test metrics side by side, and where everything is."""
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    table.add_column("test split")
+    for name in _SHOWN:
+        table.add_column(name, justify="right")
+    table.add_column("")
+    bayes = results[-1].summary["bayes"]
+    if bayes:
+        _row(table, "Bayes (the truth)", bayes["test"], "")
+    for result in results:
+        summary = result.summary
+        verdict = "[green]blessed[/]" if summary["blessed"] else "[red]not blessed[/]"
+        _row(table, summary["model"], summary["metrics"]["test"], verdict)
+    console.print(table)
+    for result in results:
+        summary = result.summary
+        for failure in summary["failures"]:
+            console.print(f"{summary['model']}: {failure}", highlight=False)
+        if summary["published"]:
+            console.print(
+                f"{summary['model']} published: {summary['published']}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    console.print(
+        f"report: {results[-1].paths.report}", highlight=False, soft_wrap=True
+    )
+
+
+def _row(
+    table: rich.table.Table, name: str, metrics: Mapping[str, float | None], end: str
+) -> None:
+    values = (metrics.get(key) for key in _SHOWN)
+    table.add_row(name, *("–" if v is None else f"{v:.4f}" for v in values), end)

@@ -1,0 +1,322 @@
+"""The part of a run that needs TFX: execute the DAG, then tell what came of it."""
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from clickwright.components.evaluation.result import EvaluationResult, read_evaluation
+from clickwright.pipeline.config import LoadedConfig
+from clickwright.pipeline.console import RunConsole
+from clickwright.pipeline.inputs import InputFiles
+from clickwright.pipeline.local import (
+    GraphNode,
+    LocalRunner,
+    NodeError,
+    NodeOutcome,
+    close_interrupted,
+)
+from clickwright.pipeline.paths import RunPaths
+from clickwright.pipeline.pipeline import create_pipeline
+from clickwright.pipeline.report.learning_curve import (
+    EpochRecord,
+    read_learning_curve,
+)
+from clickwright.pipeline.report.record import (
+    ArtifactRecord,
+    NodeRecord,
+    RunRecord,
+)
+from clickwright.pipeline.report.render import write_report
+from clickwright.pipeline.report.statistics import read_statistics
+from clickwright.pipeline.steps import read_finished, signatures, with_finished
+from clickwright.pipeline.summary import (
+    Artifact,
+    RunArtifacts,
+    write_atomically,
+    write_json,
+)
+from clickwright.schemas.errors import ClickwrightError
+from clickwright.schemas.metadata import write_schema
+from clickwright.schemas.spec import SPLITS
+
+_METRICS = ("auc", "logloss", "gauc", "ne", "ece", "pcoc", "rows")
+TRAINING_LOG = "training_log.jsonl"
+_PACKAGES = ("clickwright", "tfx", "tensorflow", "keras", "apache-beam")
+# Whose work goes over which splits; the others have no rows to speak of.
+_ROWS_OF = {
+    "LogExampleGen": SPLITS,
+    "StatisticsGen": SPLITS,
+    "DataValidator": SPLITS,
+    "Transform": SPLITS,
+    "Trainer": ("train",),
+    "ModelEvaluator": ("valid", "test"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeFailure:
+    """What ended a run: the node, and what a person needs to know of the error."""
+
+    node: str
+    what: str
+    where: str = ""
+    fix: str = ""
+
+
+class Session:
+    """Executes one run and records it.
+
+    Args:
+        config: the run's configuration.
+        files: the log to ingest.
+        paths: where everything goes.
+        run_id: id of the run.
+        started: when it began.
+    """
+
+    def __init__(
+        self,
+        config: LoadedConfig,
+        files: InputFiles,
+        paths: RunPaths,
+        run_id: str,
+        started: datetime.datetime,
+    ) -> None:
+        self._config = config
+        self._files = files
+        self._paths = paths
+        self._run_id = run_id
+        self._started = started
+        self._graph: Mapping[str, GraphNode] = {}
+        self._outcomes: list[NodeOutcome] = []
+        self._prepare_seconds = 0.0
+
+    def execute(self, lines: RunConsole, prepare_seconds: float) -> NodeFailure | None:
+        """Runs the DAG; returns what ended it early, if anything did."""
+        self._prepare_seconds = prepare_seconds
+        close_interrupted(self._paths.database, self._paths.artifacts)
+        pipeline = create_pipeline(
+            self._config, self._files, self._paths, self._derive_schema()
+        )
+        runner = LocalRunner(_Lines(lines, self._paths.database), self._run_id)
+        try:
+            runner.run(pipeline)
+        except NodeError as error:
+            cause = error.cause
+            if isinstance(cause, ClickwrightError):
+                return NodeFailure(error.node, cause.what, cause.where, cause.fix)
+            what = f"{type(cause).__name__}: {_first_line(cause)}"
+            return NodeFailure(error.node, what)
+        finally:
+            self._graph, self._outcomes = runner.graph, runner.outcomes
+        return None
+
+    def conclude(
+        self, seconds: float, error: NodeFailure | None, log: pathlib.Path
+    ) -> dict[str, Any]:
+        """Writes summary and report; those of a failed run stay with its log."""
+        artifacts = RunArtifacts(self._paths.database, self._outcomes)
+        evaluation = self._evaluation(artifacts)
+        summary = self._summary(artifacts, evaluation)
+        record = self._record(artifacts, evaluation, summary, seconds, error, log)
+        self._remember_steps()
+        folder = self._paths.run(self._run_id)
+        write_report(record, folder / "report.html")
+        if error is None:
+            write_json(folder / "summary.json", summary)
+            write_json(self._paths.summary, summary)
+            write_atomically(
+                self._paths.report, (folder / "report.html").read_text("utf-8")
+            )
+        return summary
+
+    def _remember_steps(self) -> None:
+        ended = [o.name for o in self._outcomes if o.state in ("complete", "cached")]
+        before = read_finished(self._paths.steps)
+        current = signatures(self._config, self._files.fingerprint)
+        write_json(self._paths.steps, with_finished(before, current, ended))
+
+    def _derive_schema(self) -> pathlib.Path:
+        # The name carries the content: ImportSchemaGen is cached by path.
+        content = self._config.spec.model_dump_json().encode()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        path = self._paths.out / "schemas" / f"schema-{digest}.pbtxt"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_schema(self._config.spec, path)
+        return path
+
+    def _evaluation(self, artifacts: RunArtifacts) -> EvaluationResult | None:
+        found = artifacts.first("ModelEvaluation")
+        return None if found is None else read_evaluation(found.uri)
+
+    def _summary(
+        self, artifacts: RunArtifacts, evaluation: EvaluationResult | None
+    ) -> dict[str, Any]:
+        pushed = artifacts.first("PushedModel")
+        published = bool(pushed and pushed.properties.get("pushed"))
+        rows = artifacts.rows()
+        metrics: dict[str, dict[str, float | None]] = {}
+        if evaluation is not None:
+            for split, result in evaluation.splits.items():
+                metrics[split] = {k: _finite(result.overall.get(k)) for k in _METRICS}
+        components = [
+            {
+                "name": "Prepare",
+                "state": "complete",
+                "seconds": round(self._prepare_seconds, 3),
+                "rows": self._files.rows,
+            }
+        ]
+        components += [
+            {
+                "name": outcome.name,
+                "state": outcome.state,
+                "seconds": round(outcome.seconds, 3),
+                "rows": _rows_of(outcome.name, rows),
+            }
+            for outcome in self._outcomes
+        ]
+        return {
+            "model": self._config.run.model.name,
+            "version": str(pushed.properties["pushed_version"])
+            if pushed and published
+            else None,
+            "blessed": bool(evaluation and evaluation.blessed),
+            "failures": list(evaluation.failures) if evaluation else [],
+            "published": pushed.properties["pushed_destination"]
+            if pushed and published
+            else None,
+            "run_id": self._run_id,
+            "config_sha256": self._config.sha256,
+            "metrics": metrics,
+            "baseline": _finite_all(evaluation.baseline) if evaluation else None,
+            "bayes": {s: _finite_all(m) for s, m in self._files.bayes.items()}
+            if self._files.bayes
+            else None,
+            "components": components,
+        }
+
+    def _record(
+        self,
+        artifacts: RunArtifacts,
+        evaluation: EvaluationResult | None,
+        summary: Mapping[str, Any],
+        seconds: float,
+        error: NodeFailure | None,
+        log: pathlib.Path,
+    ) -> RunRecord:
+        statistics = artifacts.first("ExampleStatistics")
+        model_run = artifacts.first("ModelRun")
+        return RunRecord(
+            pipeline=self._config.run.name,
+            run_id=self._run_id,
+            model=self._config.run.model.name,
+            version=summary["version"],
+            blessed=summary["blessed"],
+            published=summary["published"],
+            failures=tuple(summary["failures"]),
+            error=f"{error.node}: {error.what} {error.fix}".strip() if error else None,
+            log=str(log),
+            config_sha256=self._config.sha256,
+            config_yaml=self._config.text,
+            started=self._started,
+            seconds=seconds,
+            nodes=self._nodes(artifacts, summary),
+            statistics=read_statistics(statistics.uri) if statistics else {},
+            learning_curve=_learning_curve(model_run),
+            evaluation=evaluation,
+            bayes=self._files.bayes,
+            lineage=tuple(_record_of(artifact) for artifact in artifacts.all()),
+            versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+            summary=summary,
+        )
+
+    def _nodes(
+        self, artifacts: RunArtifacts, summary: Mapping[str, Any]
+    ) -> tuple[NodeRecord, ...]:
+        ended = {c["name"]: c for c in summary["components"]}
+        first = next(iter(self._graph))
+        nodes = [
+            NodeRecord(
+                "Prepare",
+                "Source",
+                "complete",
+                ended["Prepare"]["seconds"],
+                ended["Prepare"]["rows"],
+            )
+        ]
+        for name, node in self._graph.items():
+            end = ended.get(name)
+            nodes.append(
+                NodeRecord(
+                    name,
+                    node.type,
+                    end["state"] if end else "skipped",
+                    end["seconds"] if end else None,
+                    end["rows"] if end else None,
+                    node.upstream or (("Prepare",) if name == first else ()),
+                    tuple(_record_of(a) for a in artifacts.all() if a.producer == name),
+                )
+            )
+        return tuple(nodes)
+
+
+class _Lines:
+    """Draws the observer's calls as lines on the console."""
+
+    def __init__(self, lines: RunConsole, database: pathlib.Path) -> None:
+        self._lines = lines
+        self._database = database
+        self._outcomes: list[NodeOutcome] = []
+
+    def node_started(self, name: str) -> None:
+        """Begins the node's line."""
+        self._lines.start(name)
+
+    def node_ended(self, outcome: NodeOutcome) -> None:
+        """Ends it."""
+        self._outcomes.append(outcome)
+        rows = RunArtifacts(self._database, self._outcomes).rows()
+        self._lines.stop(outcome.state, _rows_of(outcome.name, rows))
+
+
+def _rows_of(node: str, rows: Mapping[str, int]) -> int | None:
+    splits = _ROWS_OF.get(node, ())
+    return sum(rows.get(split, 0) for split in splits) if splits and rows else None
+
+
+def _record_of(artifact: Artifact) -> ArtifactRecord:
+    return ArtifactRecord(
+        artifact.id,
+        artifact.type,
+        artifact.key,
+        artifact.uri,
+        artifact.producer,
+        artifact.created,
+    )
+
+
+def _learning_curve(model_run: Artifact | None) -> tuple[EpochRecord, ...]:
+    if model_run is None:
+        return ()
+    return read_learning_curve(pathlib.Path(model_run.uri) / TRAINING_LOG)
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no NaN: what could not be computed is null."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _finite_all(values: Mapping[str, float] | None) -> dict[str, float | None] | None:
+    return None if values is None else {k: _finite(v) for k, v in values.items()}
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"

@@ -1,0 +1,70 @@
+"""The components of the DAG, what each depends on, and which need not run again.
+
+A component's signature covers everything that its result depends on and that is
+known before any work. What ML Metadata decides later (a newer blessed model, earlier
+data to compare with) is not in it: `WAITS_FOR` names these.
+"""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterable
+
+from clickwright.pipeline.config import LoadedConfig
+
+UPSTREAM: dict[str, tuple[str, ...]] = {
+    "LogExampleGen": (),
+    "StatisticsGen": ("LogExampleGen",),
+    "ImportSchemaGen": (),
+    "PreviousStatistics": ("LogExampleGen",),
+    "DataValidator": ("StatisticsGen", "ImportSchemaGen"),
+    "Transform": ("LogExampleGen", "ImportSchemaGen", "DataValidator"),
+    "LatestBlessedModel": (),
+    "Trainer": ("Transform",),
+    "ModelEvaluator": ("LogExampleGen", "Trainer"),
+    "Publisher": ("Trainer", "ModelEvaluator"),
+}
+WAITS_FOR = {
+    "DataValidator": "runs again when other data were ingested in between",
+    "ModelEvaluator": "runs again when another model was blessed in between",
+    "Publisher": "runs again when ModelEvaluator does",
+}
+RESOLVERS = ("PreviousStatistics", "LatestBlessedModel")
+
+
+def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:
+    """Digest of what each component's result depends on."""
+    run = config.run
+    own: dict[str, object] = {
+        "LogExampleGen": [input_fingerprint, run.data.format],
+        "ImportSchemaGen": config.spec.model_dump_json(),
+        "Transform": config.spec.model_dump_json(),
+        "Trainer": [run.model.model_dump(), run.training],
+        "ModelEvaluator": run.evaluation.model_dump(),
+        "Publisher": [config.serving_name, run.publish.model_dump()],
+    }
+    found: dict[str, str] = {}
+    for name, upstream in UPSTREAM.items():
+        parts = [run.name, name, own.get(name), *(found[u] for u in upstream)]
+        content = json.dumps(parts, sort_keys=True).encode()
+        found[name] = hashlib.sha256(content).hexdigest()[:16]
+    return found
+
+
+def read_finished(path: pathlib.Path) -> dict[str, list[str]]:
+    """Signatures under which each component ended well before, newest last."""
+    if not path.exists():
+        return {}
+    return {k: list(v) for k, v in json.loads(path.read_text("utf-8")).items()}
+
+
+def with_finished(
+    before: dict[str, list[str]], current: dict[str, str], nodes: Iterable[str]
+) -> dict[str, list[str]]:
+    """Adds the components that ended well now to those of before."""
+    after = {name: list(known) for name, known in before.items()}
+    for name in nodes:
+        if name in current:
+            known = [s for s in after.get(name, []) if s != current[name]]
+            after[name] = [*known, current[name]]
+    return after
