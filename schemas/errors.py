@@ -1,6 +1,8 @@
 """The errors that a user can mend, and the one shape all of them have."""
 
 import difflib
+import errno
+import pathlib
 from collections.abc import Iterable
 
 
@@ -40,6 +42,21 @@ class DataError(ClickwrightError):
 
 class MachineError(ClickwrightError):
     """A machine that lacks what the work needs (disk, memory, rights, packages)."""
+
+
+def storage_error(error: OSError, path: pathlib.Path) -> MachineError:
+    """Returns what to tell a user whose disk refused to write `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError(
+            "No space is left on the disk.",
+            where=str(path),
+            fix="free some space, then run the same command again",
+        )
+    return MachineError(
+        f"The file cannot be written: {error.strerror or error}.",
+        where=str(path),
+        fix="choose a folder that you may write to",
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

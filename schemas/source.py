@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.errors import ConfigError, storage_error
 from clickwright.schemas.spec import FeatureSpec, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
 
@@ -142,6 +142,7 @@ class Source(abc.ABC):
 
         Raises:
             DataError: the raw files break their contract.
+            MachineError: the folder cannot be written.
         """
         directory = self.directory(raw, out)
         if not (directory / MANIFEST_FILE_NAME).exists():
@@ -151,14 +152,17 @@ class Source(abc.ABC):
     def _write_whole(self, raw: pathlib.Path | None, directory: pathlib.Path) -> None:
         fingerprint = directory.name.removeprefix(f"{self.name}-")
         staging = directory.with_name(f".{directory.name}.{os.getpid()}")
-        staging.mkdir(parents=True)
         try:
+            shutil.rmtree(staging, ignore_errors=True)  # of a killed process
+            staging.mkdir(parents=True)
             rows, details = self.write(raw, staging)
             manifest = {"fingerprint": fingerprint, "rows": rows, "details": details}
             (staging / MANIFEST_FILE_NAME).write_text(json.dumps(manifest, indent=1))
             if directory.exists():  # without a manifest: not one of ours, or broken
                 shutil.rmtree(directory)
             staging.rename(directory)
+        except OSError as error:
+            raise storage_error(error, directory) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 

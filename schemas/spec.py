@@ -6,7 +6,7 @@ nothing restates it. A data set keeps its spec in `features.yaml`.
 """
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -18,6 +18,8 @@ from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.strict_yaml import StrictModel
 
 SPLITS = ("train", "valid", "test")
+RESERVED_NAMES = ("sample_weight", "group_key")
+"""Tensors that Transform writes beside features and labels."""
 PADDING_ID = 0
 """Id of padding and of missing values; no vocabulary entry ever takes it."""
 
@@ -87,14 +89,37 @@ class _Feature(StrictModel):
     """Largest difference between the training split and the others."""
 
 
-class CategoricalFeature(_Feature):
+class _VocabularyFeature(_Feature):
+    dtype: Literal["int64", "string"] = "string"
+    vocabulary: Vocabulary = LearnedVocabulary()
+
+    @pydantic.model_validator(mode="after")
+    def _identity_of_integers(self) -> Self:
+        if self.dtype == "string" and isinstance(self.vocabulary, IdentityVocabulary):
+            raise ValueError(
+                "`vocabulary.kind: identity` needs `dtype: int64`. Received dtype: "
+                "string"
+            )
+        return self
+
+
+class CategoricalFeature(_VocabularyFeature):
     """One value out of a vocabulary a row."""
 
     kind: Literal["categorical"]
-    dtype: Literal["int64", "string"] = "string"
-    vocabulary: Vocabulary = LearnedVocabulary()
-    values: tuple[str, ...] | tuple[int, ...] | None = None
+    values: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
     """The only values allowed, when they are known beforehand."""
+
+    @pydantic.model_validator(mode="after")
+    def _values_of_dtype(self) -> Self:
+        expected = int if self.dtype == "int64" else str
+        odd = [v for v in self.values or () if not isinstance(v, expected)]
+        if odd:
+            raise ValueError(
+                f"`values` must be of the feature's `dtype`, {self.dtype}. Received: "
+                f"{odd[0]!r}"
+            )
+        return self
 
 
 class NumericFeature(_Feature):
@@ -117,15 +142,30 @@ class NumericFeature(_Feature):
     def _range(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"`min` must not exceed `max` ({self.min} > {self.max})")
+        if self.default is not None and (
+            (self.min is not None and self.default < self.min)
+            or (self.max is not None and self.default > self.max)
+        ):
+            raise ValueError(
+                f"`default` must lie between `min` and `max`. Received: {self.default}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _numeric_comparators(self) -> Self:
+        for name, comparator in (("drift", self.drift), ("skew", self.skew)):
+            if comparator is not None and comparator.js is None:
+                raise ValueError(
+                    f"`{name}` of a numeric feature must be given as `js`: single "
+                    f"numbers have no share of their own. Received: `linf`"
+                )
         return self
 
 
-class MultiHotFeature(_Feature):
+class MultiHotFeature(_VocabularyFeature):
     """A set of values out of a vocabulary a row (a list column)."""
 
     kind: Literal["multi_hot"]
-    dtype: Literal["int64", "string"] = "string"
-    vocabulary: Vocabulary = LearnedVocabulary()
     max_length: Annotated[int, Field(ge=1, le=4096)] = 16
     """Values beyond this many are dropped."""
 
@@ -149,7 +189,19 @@ class SequenceFeature(_Feature):
     side: dict[Name, SequenceSide] = Field(default_factory=dict)
 
 
-class EmbeddingFeature(_Feature):
+class _DerivedFeature(_Feature):
+    @pydantic.model_validator(mode="after")
+    def _no_column(self) -> Self:
+        for name in ("column", "drift", "skew"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` has no meaning here: the feature is made from others "
+                    f"and reads no column"
+                )
+        return self
+
+
+class EmbeddingFeature(_DerivedFeature):
     """A fixed vector of an entity, stored once in the item table, not in the log."""
 
     kind: Literal["embedding"]
@@ -158,7 +210,7 @@ class EmbeddingFeature(_Feature):
     width: Annotated[int, Field(ge=1, le=65_536)]
 
 
-class CrossFeature(_Feature):
+class CrossFeature(_DerivedFeature):
     """The combination of two or more categorical features, hashed."""
 
     kind: Literal["cross"]
@@ -261,36 +313,80 @@ class FeatureSpec(StrictModel):
 
     @pydantic.model_validator(mode="after")
     def _references(self) -> Self:
-        names = set(self.features)
-        categorical = {
+        categorical = [
             name for name, f in self.features.items() if f.kind == "categorical"
-        }
-        for name, feature in self.features.items():
-            targets: tuple[str, ...] = ()
-            if isinstance(feature, SequenceFeature):
-                targets = (feature.of, *(side.of for side in feature.side.values()))
-            elif isinstance(feature, EmbeddingFeature):
-                targets = (feature.of,)
-            elif isinstance(feature, CrossFeature):
-                targets = feature.of
-            for target in targets:
-                if target not in categorical:
-                    raise ValueError(
-                        f"`features.{name}.of` must name a categorical feature, not "
-                        f"`{target}`.{did_you_mean(target, categorical)}"
-                    )
+        ]
+        for field, target in self._feature_references():
+            if target not in categorical:
+                raise ValueError(
+                    f"`{field}` must name a categorical feature, not `{target}`."
+                    f"{did_you_mean(target, categorical)}"
+                )
+        sliceable = [
+            name
+            for name, f in self.features.items()
+            if isinstance(f, CategoricalFeature | NumericFeature | MultiHotFeature)
+        ]
         for group in self.slices:
             for name in group:
-                if name not in names:
+                if name not in sliceable:
                     raise ValueError(
-                        f"`slices` must name features, not `{name}`."
-                        f"{did_you_mean(name, names)}"
+                        f"`slices` must name categorical, numeric or multi_hot "
+                        f"features, not `{name}`.{did_you_mean(name, sliceable)}"
                     )
-        for name in self.labels:
-            if name in names:
-                raise ValueError(f"`{name}` is both a label and a feature")
         if isinstance(self.split, TimeSplit) and self.timestamp is None:
             raise ValueError("`split.kind: time` needs `timestamp`, the time's column")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _unique_names(self) -> Self:
+        taken = dict.fromkeys(RESERVED_NAMES, "a reserved name")
+        names = [(name, f"`labels.{name}`") for name in self.labels]
+        for name, f in self.features.items():
+            names.append((name, f"`features.{name}`"))
+            if isinstance(f, SequenceFeature):
+                names += [
+                    (f"{name}__{side}", f"`features.{name}.side.{side}`")
+                    for side in f.side
+                ]
+        for name, field in names:
+            if name in taken:
+                raise ValueError(
+                    f"{field} gives a tensor called `{name}`, which is {taken[name]} "
+                    f"already; names must differ"
+                )
+            taken[name] = field
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _columns_agree(self) -> Self:
+        columns: dict[str, tuple[Column, str]] = {}
+        for field, column in self._column_uses():
+            first, first_field = columns.setdefault(column.name, (column, field))
+            if (first.dtype, first.is_list) != (column.dtype, column.is_list):
+                raise ValueError(
+                    f"`{field}` reads the column `{column.name}` as {_shown(column)}, "
+                    f"`{first_field}` as {_shown(first)}; they must agree"
+                )
+            if first_field.startswith("labels.") and field.startswith("features."):
+                raise ValueError(
+                    f"`{field}` reads the column `{column.name}` of the label "
+                    f"`{first_field}`: the answer must not be an input"
+                )
+        if self.group_key and self.group_key in columns:
+            key, field = columns[self.group_key]
+            if key.is_list or key.dtype == "float32":
+                raise ValueError(
+                    f"`group_key` must be one int64 or string a row, but `{field}` "
+                    f"reads the column `{key.name}` as {_shown(key)}"
+                )
+        if isinstance(self.split, HashSplit):
+            for name in self.split.key:
+                if name not in self.columns():
+                    raise ValueError(
+                        f"`split.key` must name columns that the spec reads, not "
+                        f"`{name}`.{did_you_mean(name, self.columns())}"
+                    )
         return self
 
     @property
@@ -313,30 +409,13 @@ class FeatureSpec(StrictModel):
         Crosses and item-table embeddings are made from others and read nothing.
         """
         found: dict[str, Column] = {}
-
-        def add(name: str, dtype: DType, is_list: bool, required: bool) -> None:
-            if name not in found:
-                found[name] = Column(name, dtype, is_list, required)
-
-        for name, label in self.labels.items():
-            add(label.column or name, "int64", False, label.presence == "required")
-        for name, f in self.features.items():
-            column, required = f.column or name, f.presence == "required"
-            if isinstance(f, CategoricalFeature | NumericFeature):
-                add(column, f.dtype, False, required)
-            elif isinstance(f, MultiHotFeature):
-                add(column, f.dtype, True, required)
-            elif isinstance(f, SequenceFeature):
-                add(column, self._dtype_of(f.of), True, required)
-                for side in f.side.values():
-                    add(side.column, self._dtype_of(side.of), True, required)
-        if self.timestamp:
-            add(self.timestamp, "int64", False, True)
-        for numeric in (self.weight, self.propensity):
-            if numeric:
-                add(numeric, "float32", False, True)
-        if self.group_key:
-            add(self.group_key, "int64", False, True)
+        for _, column in self._column_uses():
+            required = column.required or (
+                column.name in found and found[column.name].required
+            )
+            found[column.name] = column.model_copy(update={"required": required})
+        if self.group_key and self.group_key not in found:
+            found[self.group_key] = Column(self.group_key, "int64", False, True)
         return found
 
     def vocabulary_features(self) -> dict[str, CategoricalFeature | MultiHotFeature]:
@@ -410,6 +489,48 @@ class FeatureSpec(StrictModel):
                         )
         return tuple(inputs)
 
+    def _feature_references(self) -> Iterator[tuple[str, str]]:
+        """Every field that must name a categorical feature, and what it names."""
+        for name, f in self.features.items():
+            if isinstance(f, SequenceFeature | EmbeddingFeature):
+                yield f"features.{name}.of", f.of
+            if isinstance(f, CrossFeature):
+                for target in f.of:
+                    yield f"features.{name}.of", target
+            if isinstance(f, SequenceFeature):
+                for side_name, side in f.side.items():
+                    yield f"features.{name}.side.{side_name}.of", side.of
+
+    def _column_uses(self) -> Iterator[tuple[str, "Column"]]:
+        """Every field that reads a column, and how; the group key takes any type."""
+        for name, label in self.labels.items():
+            required = label.presence == "required"
+            yield (
+                f"labels.{name}",
+                Column(label.column or name, "int64", False, required),
+            )
+        for name, f in self.features.items():
+            field, column = f"features.{name}", f.column or name
+            required = f.presence == "required"
+            if isinstance(f, CategoricalFeature | NumericFeature):
+                yield field, Column(column, f.dtype, False, required)
+            elif isinstance(f, MultiHotFeature):
+                yield field, Column(column, f.dtype, True, required)
+            elif isinstance(f, SequenceFeature):
+                yield field, Column(column, self._dtype_of(f.of), True, required)
+                for side_name, side in f.side.items():
+                    dtype = self._dtype_of(side.of)
+                    yield (
+                        f"{field}.side.{side_name}",
+                        Column(side.column, dtype, True, required),
+                    )
+        if self.timestamp:
+            yield "timestamp", Column(self.timestamp, "int64", False, True)
+        if self.weight:
+            yield "weight", Column(self.weight, "float32", False, True)
+        if self.propensity:
+            yield "propensity", Column(self.propensity, "float32", False, True)
+
     def _dtype_of(self, name: str) -> DType:
         feature = self.features[name]
         if not isinstance(feature, CategoricalFeature):
@@ -429,6 +550,10 @@ class Column(pydantic.BaseModel):
 
     def __init__(self, name: str, dtype: DType, is_list: bool, required: bool) -> None:
         super().__init__(name=name, dtype=dtype, is_list=is_list, required=required)
+
+
+def _shown(column: Column) -> str:
+    return f"a list of {column.dtype}" if column.is_list else column.dtype
 
 
 def load_spec(path: pathlib.Path | str) -> FeatureSpec:
