@@ -1,0 +1,80 @@
+"""The publisher as a node of a pipeline."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+
+from clickwright.components.publisher.executor import Executor
+from clickwright.components.publisher.spec import PublisherSpec
+from clickwright.components.publisher.version_store import VersionStore
+from clickwright.schemas.errors import ConfigError
+
+
+class Publisher(base_component.BaseComponent):
+    """Gives a blessed model to the model server, whole or not at all.
+
+    Writes `<destination>/<model_name>/<version>`; see `VersionStore`.
+
+    Args:
+        model: channel of the `Model` to publish.
+        model_blessing: channel of its `ModelBlessing`. It is obeyed whenever it is
+            given.
+        destination: the serving root, a folder.
+        model_name: name under which the model server offers the model.
+        keep: how many versions stay, the newest included.
+        signatures: the staged copy is loaded as a model server would, and must offer
+            these; empty: it is not loaded.
+        require_blessing: without a blessing nothing is published; say False to
+            publish a model that nothing has judged.
+        provenance: what the manifest says about the model's origin, beside the
+            artifact ids. A value that changes with each run keeps the run from
+            being cached.
+
+    Raises:
+        ConfigError: an argument breaks its rule.
+
+    Outputs:
+        `pushed_model`: a `PushedModel` with the custom properties of TFX's Pusher
+        (`pushed`, and if that is 1 `pushed_destination` and `pushed_version`) and a
+        copy of the version's manifest.
+    """
+
+    SPEC_CLASS = PublisherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel | None = None,
+        *,
+        destination: str,
+        model_name: str,
+        keep: int = 5,
+        signatures: Sequence[str] = ("serving_default", "predict_raw"),
+        require_blessing: bool = True,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        # Refuses bad values now, rather than at the end of the training.
+        VersionStore(pathlib.Path(destination), model_name, keep)
+        if model_blessing is None and require_blessing:
+            raise ConfigError(
+                "`model_blessing` is missing, and `require_blessing` is true.",
+                where="publisher",
+                fix="give the evaluator's blessing, or say `require_blessing=False`",
+            )
+        super().__init__(
+            spec=PublisherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+                destination=destination,
+                model_name=model_name,
+                keep=keep,
+                signatures=list(signatures),
+                require_blessing=require_blessing,
+                provenance=dict(provenance or {}),
+            )
+        )
