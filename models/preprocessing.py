@@ -11,7 +11,7 @@ empty string, a number that is not finite.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -36,8 +36,8 @@ MISSING_LABEL = -1.0
 SAMPLE_WEIGHT = "sample_weight"
 GROUP_KEY = "group_key"
 
-Column = tf.Tensor | tf.SparseTensor
-Lookup = Callable[[tf.Tensor], tf.Tensor]
+Column: TypeAlias = tf.Tensor | tf.SparseTensor
+Lookup: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 _SEPARATOR = "\x1f"
 """Between the parts of a cross: ASCII's unit separator, not found in real values."""
@@ -104,7 +104,9 @@ def _lookup(name: str, vocabulary: Vocabulary, column: Column) -> Lookup:
             # Not cut to `max_size`: a larger vocabulary stops the run, with its
             # size in the message.
             asset = tft.vocabulary(
-                _values(column), frequency_threshold=min_count, vocab_filename=name
+                _values(column),
+                frequency_threshold=min_count if min_count > 1 else None,
+                vocab_filename=name,
             )
 
             def ids(values: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,1 @@
+"""Checks of the ingested data before anything is learned from them."""
