@@ -1,0 +1,121 @@
+"""Trained model and transform graph in one SavedModel."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from clickwright.schemas.errors import MachineError
+from clickwright.schemas.spec import FeatureSpec
+
+MISSING_INT64 = -(2**63)
+"""Stands for a missing value, and pads lists, in int64 tensors of `predict_raw`."""
+
+
+def export(
+    model: keras.Model,
+    transform_output: tft.TFTransformOutput,
+    spec: FeatureSpec,
+    directory: pathlib.Path,
+) -> None:
+    """Writes a SavedModel that scores raw features.
+
+    Signatures, both giving `probability`, float32 `[batch]`:
+
+    * `serving_default`: `examples`, serialized tf.Examples, string `[batch]`. A
+      feature that an Example lacks is missing; labels, weight and everything else
+      that only training needs are not read.
+    * `predict_raw`: one tensor a column that features read: `[batch]`, or
+      `[batch, length]` for lists, padded at the end. An empty string, a NaN or
+      `MISSING_INT64` stands for a missing value.
+
+    The variables belong to a Keras export archive: TensorFlow's C++ loader does not
+    find those of a plain `tf.Module` that tracks a Keras model.
+
+    Args:
+        model: reads the transformed tensors by name, gives `probability`.
+        transform_output: the transform graph.
+        spec: the feature spec; says which columns are features.
+        directory: folder of the SavedModel.
+
+    Raises:
+        MachineError: the folder cannot be written to, or the disk is full.
+    """
+    columns = feature_columns(spec)
+    parsing = {
+        name: feature
+        for name, feature in transform_output.raw_feature_spec().items()
+        if name in columns
+    }
+    transform = transform_output.transform_features_layer()
+    names = tuple(model.input)
+
+    def score(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        transformed = transform(raw)
+        features = {name: transformed[name] for name in names}
+        return {"probability": model(features, training=False)["probability"]}
+
+    def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return score(tf.io.parse_example(examples, parsing))
+
+    def predict_raw(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return score({n: _as_parsed(columns[n], parsing[n]) for n in parsing})
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.track(transform)
+    archive.add_endpoint(
+        "serving_default",
+        serving_default,
+        [tf.TensorSpec([None], tf.string, name="examples")],
+    )
+    archive.add_endpoint(
+        "predict_raw",
+        predict_raw,
+        [
+            {
+                name: tf.TensorSpec(
+                    [None, None] if columns[name] else [None],
+                    parsing[name].dtype,
+                    name=name,
+                )
+                for name in parsing
+            }
+        ],
+    )
+    try:
+        archive.write_out(str(directory), verbose=False)
+    except (OSError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
+        raise MachineError(
+            f"The model cannot be written: {error}.",
+            where=str(directory),
+            fix="free disk space, or make the folder writable, and run again",
+        ) from error
+
+
+def feature_columns(spec: FeatureSpec) -> dict[str, bool]:
+    """Returns the columns that features read; the value says whether it is a list."""
+    columns = spec.columns()
+    names = {spec.column_of(name) for name in spec.features}
+    for feature in spec.features.values():
+        if feature.kind == "sequence":
+            names |= {side.column for side in feature.side.values()}
+    return {name: column.is_list for name, column in columns.items() if name in names}
+
+
+def _as_parsed(values: tf.Tensor, feature: Any) -> Any:
+    """The tensor in the form in which parsing an Example would give it."""
+    if isinstance(feature, tf.io.FixedLenFeature):
+        return values
+    rows = values if values.shape.rank == 2 else tf.expand_dims(values, 1)  # [B, L]
+    if rows.dtype == tf.string:
+        there = tf.not_equal(rows, "")
+    elif rows.dtype == tf.int64:
+        there = tf.not_equal(rows, MISSING_INT64)
+    else:
+        there = tf.logical_not(tf.math.is_nan(rows))
+    # Dropping what is missing closes the gaps that it leaves, as parsing does.
+    return tf.ragged.boolean_mask(rows, there).to_sparse()

@@ -1,0 +1,83 @@
+"""The first-order term: one weight a feature value."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from clickwright.models.layers.fused_embedding import FusedEmbedding
+from clickwright.schemas.model_input import ModelInput
+
+
+@keras.saving.register_keras_serializable(package="clickwright")
+class LinearTerm(keras.layers.Layer):
+    """`b + sum_f w_f`, the logit of a logistic regression.
+
+    An `id` input adds the weight of its id, a `value` input its value times its
+    weight. An `id_set` or `sequence` adds the *sum* of the weights of its ids, as
+    though each were a feature of its own, unlike the mean that embeddings are pooled
+    by. Runs in float32.
+
+    Args:
+        inputs: the inputs.
+        use_bias: whether there is a `b`.
+        embeddings_initializer: initializer of the weights.
+        embeddings_regularizer: regularizer of the weights, the bias excluded.
+
+    Input shape:
+        Dict of `[batch]` and `[batch, length]` tensors, by name.
+
+    Output shape:
+        `[batch, 1]`.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[ModelInput | Mapping[str, Any]],
+        use_bias: bool = True,
+        embeddings_initializer: Any = "zeros",
+        embeddings_regularizer: Any = None,
+        dtype: Any = "float32",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dtype=dtype, **kwargs)
+        self.use_bias = use_bias
+        self.weights_table = FusedEmbedding(
+            inputs,
+            width=1,
+            pooling="sum",
+            embeddings_initializer=embeddings_initializer,
+            embeddings_regularizer=embeddings_regularizer,
+            dtype=dtype,
+            name="weights",
+        )
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the `[V, 1]` table and the bias."""
+        self.weights_table.build(input_shape)
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
+
+    def call(self, inputs: Mapping[str, Any]) -> Any:
+        """Adds the weights of all fields."""
+        logit = ops.sum(self.weights_table(inputs), axis=1)  # [B, 1]
+        return logit + self.bias if self.use_bias else logit
+
+    def compute_output_shape(
+        self, input_shape: Mapping[str, Any]
+    ) -> tuple[int | None, int]:
+        """`[batch, 1]`."""
+        return (self.weights_table.compute_output_shape(input_shape)[0], 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """All arguments; inputs as plain dicts."""
+        table = self.weights_table.get_config()
+        return {
+            **super().get_config(),
+            "inputs": [dataclasses.asdict(i) for i in self.weights_table.inputs],
+            "use_bias": self.use_bias,
+            "embeddings_initializer": table["embeddings_initializer"],
+            "embeddings_regularizer": table["embeddings_regularizer"],
+        }

@@ -1,0 +1,28 @@
+"""What is known after an epoch."""
+
+import pydantic
+
+
+class EpochRecord(pydantic.BaseModel):
+    """One line of `training_log.jsonl`. Fields that are not known are null."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    epoch: int
+    """Number of the epoch; the first is 1."""
+    step: int
+    """Steps since the start of training."""
+    seconds: float
+    """Seconds spent since the start of training; pauses after a kill do not count."""
+    loss: float | None
+    """Mean training log loss over the epoch, without penalties, dropout on."""
+    valid_auc: float | None
+    """Exact AUC on the validation split."""
+    valid_logloss: float | None
+    """Log loss on the validation split."""
+    learning_rate: float | None
+    """Learning rate during the epoch."""
+    examples_per_second: float | None
+    """Training rows a second, validation not included."""

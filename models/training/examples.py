@@ -1,0 +1,39 @@
+"""The rows of one split, as training reads them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+
+class Batch(NamedTuple):
+    """Some rows: NumPy arrays or TensorFlow tensors.
+
+    Attributes:
+        features: tensors by input name, `[rows]` or `[rows, length]`.
+        labels: float32 `[rows]`, 0 or 1.
+        weights: float32 `[rows]`; 0 where the label is absent.
+    """
+
+    features: Mapping[str, Any]
+    labels: Any
+    weights: Any
+
+
+class Examples(Protocol):
+    """The rows of one split.
+
+    Attributes:
+        rows: how many there are.
+    """
+
+    rows: int
+
+    def batches(
+        self, batch_size: int, shuffle_seed: tuple[int, ...] | None = None
+    ) -> Iterator[Batch]:
+        """Goes through all rows once; the last batch may be smaller.
+
+        Args:
+            batch_size: rows a batch.
+            shuffle_seed: decides the order of the rows; None keeps that of the files.
+        """
+        ...
