@@ -141,11 +141,15 @@ def _domain(feature: schema_pb2.Feature) -> str:
 
 
 def _range(domain: schema_pb2.IntDomain | schema_pb2.FloatDomain) -> str:
+    low, high = (
+        f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+        for bound in (domain.min, domain.max)
+    )
     if not domain.HasField("max"):
-        return f"{domain.min:g} or more"
+        return f"{low} or more"
     if not domain.HasField("min"):
-        return f"{domain.max:g} or less"
-    return f"{domain.min:g} to {domain.max:g}"
+        return f"{high} or less"
+    return f"{low} to {high}"
 
 
 def _type(name: str) -> str:

@@ -1,0 +1,1 @@
+"""TFX Transform with the one preprocessing_fn of the feature spec."""

@@ -1,0 +1,86 @@
+"""TFX's Transform executor, and a look at what it learned."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow_transform as tft
+from tfx import types
+from tfx.components.transform import executor as transform_executor
+from tfx.types import artifact_utils
+from tfx.types.standard_component_specs import CUSTOM_CONFIG_KEY, TRANSFORM_GRAPH_KEY
+from tfx.utils import json_utils
+
+from clickwright.models.preprocessing import SPEC_KEY
+from clickwright.schemas.errors import DataError
+from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
+
+progress = logging.getLogger("clickwright.progress")
+
+
+class Executor(transform_executor.Executor):
+    """Refuses vocabularies larger than the feature spec allows."""
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Transforms, then checks the learned vocabularies.
+
+        The check stands here because the run must fail in this component: whatever
+        reads the artifact later may rely on `max_size`.
+
+        Args:
+            input_dict: as in TFX's executor.
+            output_dict: as in TFX's executor.
+            exec_properties: as in TFX's executor; `custom_config` holds the spec.
+
+        Raises:
+            DataError: names each feature whose vocabulary exceeds `max_size`.
+        """
+        super().Do(input_dict, output_dict, exec_properties)
+        config = json_utils.loads(exec_properties[CUSTOM_CONFIG_KEY])
+        spec = FeatureSpec.model_validate_json(config[SPEC_KEY])
+        graph = tft.TFTransformOutput(
+            artifact_utils.get_single_uri(output_dict[TRANSFORM_GRAPH_KEY])
+        )
+        sizes = {name: graph.vocabulary_size_by_name(name) for name in learned(spec)}
+        check_sizes(spec, sizes)
+        detail = f"{sum(sizes.values()):,} values in {len(sizes)} vocabularies"
+        progress.info("%s", detail, extra={"detail": detail})
+
+
+def learned(spec: FeatureSpec) -> dict[str, LearnedVocabulary]:
+    """Returns the learned vocabularies, by feature."""
+    return {
+        name: feature.vocabulary
+        for name, feature in spec.vocabulary_features().items()
+        if isinstance(feature.vocabulary, LearnedVocabulary)
+    }
+
+
+def check_sizes(spec: FeatureSpec, sizes: Mapping[str, int]) -> None:
+    """Refuses learned vocabularies that are larger than their `max_size`.
+
+    Args:
+        spec: the feature spec.
+        sizes: number of values in each learned vocabulary, by feature.
+
+    Raises:
+        DataError: names each such feature, its size, and `max_size`.
+    """
+    too_large = [
+        f"`{name}` has {sizes[name]:,} values that occur at least "
+        f"{vocabulary.min_count} times in the training split, `max_size` is "
+        f"{vocabulary.max_size:,}"
+        for name, vocabulary in learned(spec).items()
+        if sizes[name] > vocabulary.max_size
+    ]
+    if too_large:
+        raise DataError(
+            f"Vocabularies larger than `max_size`: {'; '.join(too_large)}.",
+            where=f"feature spec `{spec.name}`, `features.<name>.vocabulary`",
+            fix="raise `max_size` or `min_count`, or choose `kind: hash`.",
+        )
