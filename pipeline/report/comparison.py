@@ -1,0 +1,136 @@
+"""Metrics of the model beside those of the blessed model and of the truth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from clickwright.pipeline.report.formats import known
+
+Verdict = Literal["better", "worse", "same"]
+EVEN = 5e-5
+"""Differences below this read as zero in four decimals."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of the evaluation and how to read it."""
+
+    key: str
+    label: str
+    goal: Literal["higher", "lower", "one"]
+    """What is good: high values, low values, or values close to 1."""
+    meaning: str
+
+    def compare(self, value: float | None, reference: float | None) -> "Difference":
+        """Returns how far `value` lies from `reference`, and whether that is good."""
+        if value is None or reference is None:
+            return Difference(None, "same")
+        difference = value - reference
+        if not known(difference):
+            return Difference(None, "same")
+        gain = {
+            "higher": difference,
+            "lower": -difference,
+            "one": abs(reference - 1) - abs(value - 1),
+        }[self.goal]
+        if abs(gain) < EVEN:
+            return Difference(difference, "same")
+        return Difference(difference, "better" if gain > 0 else "worse")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Value minus reference; None where one of them is unknown."""
+
+    value: float | None
+    verdict: Verdict
+
+    @property
+    def arrow(self) -> str:
+        """The way the value moved; empty where it did not."""
+        if self.value is None or abs(self.value) < EVEN:
+            return ""
+        return "▲" if self.value > 0 else "▼"
+
+
+METRICS = (
+    Metric(
+        "auc",
+        "AUC",
+        "higher",
+        "Chance that a random clicked row is scored above a random row without a "
+        "click: 0.5 is guessing, 1 is perfect order.",
+    ),
+    Metric(
+        "gauc",
+        "GAUC",
+        "higher",
+        "AUC within each group, usually a user, averaged by the group's weight. "
+        "Groups with one kind of label only are left out.",
+    ),
+    Metric(
+        "logloss",
+        "Log loss",
+        "lower",
+        "Mean negative log probability of what happened, in nats: punishes "
+        "confident mistakes.",
+    ),
+    Metric(
+        "ne",
+        "NE",
+        "lower",
+        "Normalised entropy: log loss divided by that of always predicting the "
+        "mean click rate. Below 1 the model has learnt something.",
+    ),
+    Metric(
+        "ece",
+        "ECE",
+        "lower",
+        "Expected calibration error: mean distance between predicted and actual "
+        "click rate over the bins of the calibration curve.",
+    ),
+    Metric(
+        "pcoc",
+        "PCOC",
+        "one",
+        "Predicted clicks over observed clicks: 1 is right on average, above 1 the "
+        "model promises too much.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One line of the metrics table; the references are those of the test split."""
+
+    metric: Metric
+    valid: float | None
+    test: float | None
+    blessed: float | None
+    bayes: float | None
+
+    @property
+    def against_blessed(self) -> Difference:
+        """Test against the blessed model on the same rows."""
+        return self.metric.compare(self.test, self.blessed)
+
+    @property
+    def against_bayes(self) -> Difference:
+        """Test against the true probability on the same rows."""
+        return self.metric.compare(self.test, self.bayes)
+
+
+def metric_rows(
+    valid: Mapping[str, float],
+    test: Mapping[str, float],
+    blessed: Mapping[str, float],
+    bayes: Mapping[str, float],
+) -> list[MetricRow]:
+    """Returns one row a metric that any of the four knows."""
+    rows = [
+        MetricRow(
+            m, valid.get(m.key), test.get(m.key), blessed.get(m.key), bayes.get(m.key)
+        )
+        for m in METRICS
+    ]
+    return [r for r in rows if (r.valid, r.test, r.blessed, r.bayes) != (None,) * 4]

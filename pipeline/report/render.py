@@ -1,0 +1,426 @@
+"""Writes the report of a run: one HTML file that needs no network."""
+
+import base64
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from clickwright.components.evaluation.result import SliceMetrics, SplitResult
+from clickwright.pipeline.report import charts, dag, formats
+from clickwright.pipeline.report.comparison import METRICS, metric_rows
+from clickwright.pipeline.report.record import NodeRecord, RunRecord
+from clickwright.pipeline.report.statistics import FeatureStatistics
+from clickwright.schemas.errors import MachineError
+from clickwright.schemas.spec import SPLITS
+
+FOLDER = pathlib.Path(__file__).parent
+MOST_ROWS = 200
+"""Slices listed in a table; the chart shows the largest of them."""
+SPARK_BARS = 14
+
+
+def write_report(record: RunRecord, path: pathlib.Path | str) -> int:
+    """Writes the report; a reader sees the old file or the new one, never a part.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        MachineError: the folder cannot be written to or the disk is full.
+    """
+    path = pathlib.Path(path)
+    page = render(record).encode()
+    staged = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            staged = pathlib.Path(file.name)
+            file.write(page)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.chmod(0o644)  # a temporary file is its owner's alone
+        staged.replace(path)
+    except OSError as error:
+        if staged is not None:
+            staged.unlink(missing_ok=True)
+        raise MachineError(
+            f"the report ({formats.size(len(page))}) cannot be written: "
+            f"{error.strerror}.",
+            where=str(path),
+            fix="Give a folder that you may write to and that has room.",
+        ) from error
+    return len(page)
+
+
+def render(record: RunRecord) -> str:
+    """Returns the whole page."""
+    view = _view(record)
+    # The page states its own size, which the statement changes by a few bytes.
+    draft = _page(**view, page_bytes=0)
+    return _page(**view, page_bytes=len(draft.encode()))
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """The first words of the report; `tone` is `good`, `bad` or `warn`."""
+
+    tone: str
+    headline: str
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Card:
+    """A big figure."""
+
+    label: str
+    value: str
+    note: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class _SliceGroup:
+    """The slices of one column, or of one combination of columns."""
+
+    name: str
+    largest: Sequence[SliceMetrics]
+    total: int
+
+
+@dataclass(frozen=True)
+class _FeatureRow:
+    """One line of the statistics table."""
+
+    name: str
+    type: str
+    missing: str
+    unique: str
+    summary: str
+    spark: tuple[float, ...]
+    chart: str | None
+
+
+def _view(record: RunRecord) -> dict[str, Any]:
+    """Everything that the template needs besides the record."""
+    splits = record.evaluation.splits if record.evaluation else {}
+    valid, test = splits.get("valid"), splits.get("test")
+    bayes = record.bayes or {}
+    blessed = (record.evaluation and record.evaluation.baseline) or {}
+    rows = metric_rows(
+        valid.overall if valid else {},
+        test.overall if test else {},
+        blessed,
+        bayes.get("test", {}),
+    )
+    figures: dict[str, charts.Figure] = {}
+    models = {
+        "test": test.overall if test else {},
+        "valid": valid.overall if valid else {},
+        "blessed, test": blessed,
+        "Bayes, test": bayes.get("test", {}),
+    }
+    if rows:
+        compared = [m for m in METRICS if m.key in ("auc", "logloss")]
+        known = [(name, values) for name, values in models.items() if values]
+        figures["comparison"] = charts.comparison(compared, known)
+    groups = _slice_groups(test) if test else []
+    for i, group in enumerate(groups):
+        for metric in METRICS:
+            overall = test.overall.get(metric.key) if test else None
+            if any(metric.key in s.metrics for s in group.largest):
+                figures[f"slices/{i}/{metric.key}"] = charts.slices(
+                    group.largest, metric, overall
+                )
+    curves = {s: splits[s].calibration for s in ("valid", "test") if s in splits}
+    if any(curves.values()):
+        figures["calibration"] = charts.calibration(curves)
+    learning = charts.learning_curves(
+        record.learning_curve, bayes.get("valid", {}).get("auc")
+    )
+    figures |= {f"learning/{title}": figure for title, figure in learning.items()}
+    features = _feature_rows(record, figures)
+    return {
+        "record": record,
+        "verdict": _verdict(record),
+        "cards": _cards(record),
+        "dag": dag.layout({n.name: n.upstream for n in record.nodes}),
+        "node_width": dag.WIDTH,
+        "node_height": dag.HEIGHT,
+        "longest": max((n.seconds or 0.0 for n in record.nodes), default=0.0),
+        "metrics": METRICS,
+        "rows": rows,
+        "valid": valid,
+        "test": test,
+        "groups": groups,
+        "learning": list(learning),
+        "features": features,
+        "splits": {s: record.statistics[s] for s in _split_names(record)},
+        "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},
+    }
+
+
+def _verdict(record: RunRecord) -> _Verdict:
+    model = f"Model {record.model}"
+    if record.version:
+        model += f", version {record.version},"
+    reasons = record.failures
+    if not reasons and record.evaluation:
+        reasons = record.evaluation.failures
+    if record.error is not None:
+        failed = [n.name for n in record.nodes if n.state == "failed"]
+        where = f" in {', '.join(failed)}" if failed else ""
+        return _Verdict("bad", f"The run failed{where}", "Nothing was published.")
+    if not record.blessed and record.evaluation is None:
+        return _Verdict(
+            "warn", "Not evaluated", "Nothing was published: there are no metrics."
+        )
+    if not record.blessed:
+        return _Verdict(
+            "bad",
+            "Not blessed",
+            f"{model} was not published.",
+            reasons,
+        )
+    if record.published is None:
+        return _Verdict(
+            "warn",
+            "Blessed, not published",
+            f"{model} passed every threshold.",
+        )
+    return _Verdict(
+        "good",
+        "Blessed and published",
+        f"{model} passed every threshold.",
+    )
+
+
+def _cards(record: RunRecord) -> list[_Card]:
+    cards = []
+    splits = record.evaluation.splits if record.evaluation else {}
+    auc = METRICS[0]
+    if "test" in splits:
+        test = splits["test"].overall
+        valid = splits["valid"].overall if "valid" in splits else {}
+        cards.append(
+            _Card(
+                "Test AUC",
+                formats.metric(test.get("auc")),
+                f"valid {formats.metric(valid.get('auc'))}",
+            )
+        )
+        best = (record.bayes or {}).get("test", {}).get("auc")
+        gap = auc.compare(test.get("auc"), best)
+        if gap.value is not None:
+            cards.append(
+                _Card(
+                    "Gap to Bayes",
+                    formats.signed(gap.value),
+                    f"the best possible AUC is {formats.metric(best)}",
+                )
+            )
+        baseline = (record.evaluation and record.evaluation.baseline) or {}
+        step = auc.compare(test.get("auc"), baseline.get("auc"))
+        if step.value is not None:
+            cards.append(
+                _Card(
+                    "AUC against blessed",
+                    formats.signed(step.value),
+                    f"{step.verdict}: blessed {formats.metric(baseline.get('auc'))}",
+                    {"better": "good", "worse": "bad", "same": ""}[step.verdict],
+                )
+            )
+        cards.append(
+            _Card(
+                "Test log loss",
+                formats.metric(test.get("logloss")),
+                f"normalised entropy {formats.metric(test.get('ne'))}",
+            )
+        )
+        cards.append(
+            _Card(
+                "Test PCOC",
+                formats.metric(test.get("pcoc")),
+                f"calibration error {formats.metric(test.get('ece'))}",
+            )
+        )
+        cards.append(
+            _Card("Test rows", formats.count(test.get("rows")), "in the evaluation")
+        )
+    cached = sum(n.state == "cached" for n in record.nodes)
+    cards.append(
+        _Card(
+            "Run time",
+            formats.duration(record.seconds),
+            f"{cached} of {len(record.nodes)} nodes cached",
+        )
+    )
+    return cards
+
+
+def _slice_groups(result: SplitResult) -> list[_SliceGroup]:
+    groups: dict[tuple[str, ...], list[SliceMetrics]] = {}
+    for found in result.slices:
+        if found.slice:
+            groups.setdefault(tuple(c for c, _ in found.slice), []).append(found)
+    return [
+        _SliceGroup(
+            " × ".join(columns),
+            sorted(found, key=lambda s: -s.metrics.get("rows", 0.0))[:MOST_ROWS],
+            len(found),
+        )
+        for columns, found in groups.items()
+    ]
+
+
+def _split_names(record: RunRecord) -> list[str]:
+    """The usual splits in their usual order, then any others."""
+    usual = [s for s in SPLITS if s in record.statistics]
+    return usual + [s for s in record.statistics if s not in SPLITS]
+
+
+def _feature_rows(
+    record: RunRecord, figures: dict[str, charts.Figure]
+) -> list[_FeatureRow]:
+    """Lines of the statistics table; adds the chart of each to `figures`."""
+    splits = {s: record.statistics[s] for s in _split_names(record)}
+    names = list(dict.fromkeys(n for s in splits.values() for n in s.features))
+    rows = []
+    for i, name in enumerate(names):
+        found = [s.features.get(name) for s in splits.values()]
+        first = next(f for f in found if f is not None)
+        figure = charts.feature(name, splits)
+        key = f"feature/{i}" if figure else None
+        if key and figure:
+            figures[key] = figure
+        rows.append(
+            _FeatureRow(
+                name=name,
+                type=f"list of {first.type}" if first.longest > 1 else first.type,
+                missing=" · ".join(
+                    formats.share(f.missing_share if f else 1.0) for f in found
+                ),
+                unique=formats.count(first.values.unique if first.values else None),
+                summary=_summary(first),
+                spark=_spark(first),
+                chart=key,
+            )
+        )
+    return rows
+
+
+def _summary(feature: FeatureStatistics) -> str:
+    if feature.numeric:
+        n = feature.numeric
+        low, middle, high = map(formats.quantity, (n.minimum, n.median, n.maximum))
+        mean, deviation = formats.quantity(n.mean), formats.quantity(n.std_dev)
+        return f"{low} … {middle} … {high}, mean {mean} ± {deviation}"
+    if feature.values and feature.values.counts:
+        top = list(feature.values.counts.items())[:3]
+        return ", ".join(
+            f"{value if len(value) <= 24 else value[:23] + '…'} "
+            f"{formats.share(count / feature.values.total)}"
+            for value, count in top
+        )
+    return formats.UNKNOWN
+
+
+def _spark(feature: FeatureStatistics) -> tuple[float, ...]:
+    """Heights from 0 to 1 of a histogram as small as a word."""
+    heights: list[float] = []
+    if feature.numeric:
+        heights = [b.count for b in feature.numeric.histogram]
+    elif feature.values:
+        heights = list(feature.values.counts.values())[:SPARK_BARS]
+    highest = max(heights, default=0.0)
+    return tuple(h / highest for h in heights) if highest else ()
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON does not know."""
+    if isinstance(value, float):
+        return value if formats.known(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
+
+
+def _page(**view: Any) -> str:
+    from plotly import offline
+
+    # The policy lets the browser run these two scripts and nothing else, and load
+    # nothing at all: a hostile value in the data stays text.
+    scripts = {
+        "plotly_js": Markup(offline.get_plotlyjs()),
+        "report_js": Markup((FOLDER / "report.js").read_text("utf-8")),
+    }
+    return _template().render(
+        **view,
+        **scripts,
+        css=Markup((FOLDER / "report.css").read_text("utf-8")),
+        script_hashes=[_hash(script) for script in scripts.values()],
+    )
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    environment.filters |= {
+        "count": formats.count,
+        "duration": formats.duration,
+        "metric": formats.metric,
+        "moment": formats.moment,
+        "pretty": _pretty,
+        "short_count": formats.short_count,
+        "signed": formats.signed,
+        "size": formats.size,
+        "state_mark": _state_mark,
+        "slice_name": charts.slice_name,
+        "words": _words,
+    }
+    return environment.get_template("report.html.j2")
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, default=str, ensure_ascii=False)
+
+
+def _state_mark(node: NodeRecord) -> str:
+    """The state for those who do not see colours."""
+    return {"complete": "✓", "cached": "↺", "failed": "✕", "skipped": "–"}[node.state]
+
+
+def _words(name: str) -> Markup:
+    """A name that may break between its humps and underscores."""
+    parts = [""]
+    for before, letter in zip(" " + name, name, strict=False):
+        if (letter.isupper() and before.islower()) or before in "_-/":
+            parts.append("")
+        parts[-1] += letter
+    return Markup("<wbr>").join(parts)
