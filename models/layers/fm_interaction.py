@@ -24,8 +24,8 @@ class FMInteraction(keras.layers.Layer):
 
     Example:
 
-    >>> float(FMInteraction()(np.array([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])))
-    67.0
+    >>> FMInteraction()(np.array([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])).numpy()
+    array([[67.]], dtype=float32)
 
     References:
         Rendle, Factorization Machines, ICDM 2010, lemma 3.1.

@@ -44,8 +44,8 @@ class FusedEmbedding(keras.layers.Layer):
 
     >>> user = ModelInput("user", "id", "user", table="user", rows=3)
     >>> layer = FusedEmbedding([user], width=4)
-    >>> layer({"user": np.array([1, 2])}).shape
-    TensorShape([2, 1, 4])
+    >>> tuple(layer({"user": np.array([1, 2])}).shape)
+    (2, 1, 4)
 
     Raises:
         ValueError: no inputs, or two inputs that disagree on the rows of a table.

@@ -29,8 +29,8 @@ class MLP(keras.layers.Layer):
 
     Example:
 
-    >>> MLP((400, 400), dropout=0.2)(np.zeros((8, 100), "float32")).shape
-    TensorShape([8, 400])
+    >>> tuple(MLP((400, 400))(np.zeros((8, 100), "float32")).shape)
+    (8, 400)
     """
 
     def __init__(
