@@ -1,6 +1,7 @@
 """Files from a public address: resumed, checked, and whole or absent."""
 
 import hashlib
+import http
 import http.client
 import logging
 import os
@@ -114,6 +115,7 @@ def _receive(url: str, file: IO[bytes], name: str) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
+        error.close()
         if start and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # nothing is missing; the checksum decides
         raise DataError(
@@ -124,7 +126,7 @@ def _receive(url: str, file: IO[bytes], name: str) -> None:
     except (OSError, http.client.HTTPException) as error:
         raise _network_error(error, url) from error
     with response:
-        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        if start and response.status != http.HTTPStatus.PARTIAL_CONTENT:
             file.truncate(0)  # the server does not resume
             start = 0
         length = response.headers["Content-Length"]

@@ -115,8 +115,10 @@ class FileSource(Source):
                 f"{mirror!r}.",
                 fix=f"give the folder that holds {archive.name}",
             )
-        cls._unpack(archive, target)
-        archive.unlink()
+        try:
+            cls._unpack(archive, target)
+        finally:
+            archive.unlink()
 
     @classmethod
     def _is_whole(cls, target: pathlib.Path) -> bool:
@@ -141,7 +143,8 @@ class FileSource(Source):
             staging = pathlib.Path(name)
             unpack(archive, staging, [file.name for file in layout])
             for file in layout:
-                cls._verified(staging / file.name, file)
+                where = f"{archive}: {file.name}"
+                cls._verified(staging / file.name, file, where)
             folder = target / cls.subfolder
             try:
                 folder.mkdir(exist_ok=True)
@@ -151,7 +154,7 @@ class FileSource(Source):
                 raise storage_error(error, folder) from error
 
     @classmethod
-    def _verified(cls, path: pathlib.Path, file: RawFile) -> str:
+    def _verified(cls, path: pathlib.Path, file: RawFile, where: str = "") -> str:
         """Returns the md5 of `path` if it is what `file` says."""
         digest, lines, last = hashlib.md5(usedforsecurity=False), 0, b"\n"
         with path.open("rb") as content:
@@ -159,19 +162,19 @@ class FileSource(Source):
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
                 last = chunk[-1:]
-        rows = lines + (last != b"\n") - file.header
+        rows = max(lines + (last != b"\n") - file.header, 0)
         fix = f"fetch it again with `clickwright data get {cls.name}`"
         if rows != file.rows:
             raise DataError(
                 f"The file has {rows:,} rows; expected: {file.rows:,}.",
-                where=str(path),
+                where=where or str(path),
                 fix=fix,
             )
         if file.md5 is not None and digest.hexdigest() != file.md5:
             raise DataError(
                 f"The checksum is wrong. Received: md5 {digest.hexdigest()}; "
                 f"expected: {file.md5}.",
-                where=str(path),
+                where=where or str(path),
                 fix=fix,
             )
         return digest.hexdigest()
