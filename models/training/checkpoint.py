@@ -87,7 +87,10 @@ class Checkpoint:
         if not self._file.exists():
             return None
         try:
-            with np.load(self._file, allow_pickle=False) as stored:
+            with (
+                self._file.open("rb") as file,
+                np.load(file, allow_pickle=False) as stored,
+            ):
                 groups = {
                     group: [
                         stored[f"{group}_{n}"]

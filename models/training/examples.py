@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+BATCH_DTYPES: Mapping[str, str] = {"i": "int32", "f": "float32"}
+"""Dtype of a batch's ids and values, by kind; int32 ids take half of int64's memory."""
+
 
 class Batch(NamedTuple):
     """Some rows: NumPy arrays or TensorFlow tensors.
 
     Attributes:
-        features: tensors by input name, `[rows]` or `[rows, length]`.
+        features: int32 ids and float32 values by input name, `[rows]` or
+            `[rows, length]`.
         labels: float32 `[rows]`, 0 or 1.
         weights: float32 `[rows]`; 0 where the label is absent.
     """

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from clickwright.models.training.examples import Batch
+from clickwright.models.training.examples import BATCH_DTYPES, Batch
 
 
 class InMemoryExamples:
@@ -23,7 +23,10 @@ class InMemoryExamples:
         labels: np.ndarray[Any, Any],
         weights: np.ndarray[Any, Any] | None = None,
     ) -> None:
-        self._features = dict(features)
+        self._features = {
+            name: values.astype(BATCH_DTYPES[values.dtype.kind], copy=False)
+            for name, values in features.items()
+        }
         self._labels = np.asarray(labels, np.float32)
         self._weights = (
             np.ones(len(self._labels), np.float32)

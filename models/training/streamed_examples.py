@@ -6,10 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from clickwright.models.training.examples import Batch
+from clickwright.models.training.examples import BATCH_DTYPES, Batch
 
 SHUFFLE_BUFFER = 262_144
 """Records that a streamed epoch draws its next one from."""
+_BATCH_DTYPES = {tf.int64: BATCH_DTYPES["i"], tf.float32: BATCH_DTYPES["f"]}
 
 
 class StreamedExamples:
@@ -79,10 +80,7 @@ class StreamedExamples:
         present = tf.cast(labels >= 0.0, tf.float32)
         weights = present if self._weight is None else present * parsed[self._weight]
         features = {
-            # Ids are below 2 ** 31, which halves what they take in memory.
-            name: tf.cast(parsed[name], tf.int32)
-            if parsed[name].dtype == tf.int64
-            else parsed[name]
+            name: tf.cast(parsed[name], _BATCH_DTYPES[parsed[name].dtype])
             for name in self._features
         }
         return Batch(features, tf.maximum(labels, 0.0), weights)

@@ -14,7 +14,7 @@ from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.training.checkpoint import Checkpoint, State
 from clickwright.models.training.epoch_record import EpochRecord
-from clickwright.models.training.examples import Batch, Examples
+from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.plateau import Plateau
 from clickwright.models.training.training_log import TrainingLog
@@ -49,8 +49,16 @@ class Trainer:
             global_clipnorm=params.global_clipnorm,
         )
         self._optimizer.build(model.trainable_variables)
-        self._step = tf.function(self._train_on, reduce_retracing=True)
-        self._predict = tf.function(self._probability, reduce_retracing=True)
+        features = {
+            name: tf.TensorSpec(
+                tensor.shape, BATCH_DTYPES[np.dtype(tensor.dtype).kind], name
+            )
+            for name, tensor in model.input.items()
+        }
+        rows = tf.TensorSpec([None], tf.float32)
+        # One trace each, whatever the size of the last batch.
+        self._step = tf.function(self._train_on, [features, rows, rows])
+        self._predict = tf.function(self._probability, [features])
 
     def train(
         self,
