@@ -4,7 +4,7 @@ import json
 import pathlib
 import re
 from collections.abc import Hashable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
@@ -185,23 +185,12 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-_FOREIGN_TAGS = ("binary", "omap", "pairs", "set", "timestamp")
-"""What YAML 1.1 has and JSON has not."""
-
-
 class _StrictLoader(yaml.SafeLoader):
     """A SafeLoader without the traps of YAML 1.1.
 
     A key written twice is an error instead of a last one wins, keys are text, and
     aliases, which can grow a small file beyond any memory, are refused.
     """
-
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
-    yaml_constructors: ClassVar[dict[str, Any]] = {
-        tag: constructor
-        for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
-        if str(tag).rsplit(":", 1)[-1] not in _FOREIGN_TAGS
-    }
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -230,6 +219,11 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+_StrictLoader.yaml_constructors = dict(yaml.SafeLoader.yaml_constructors)
+# What YAML 1.1 has and JSON has not.
+for _tag in ("binary", "omap", "pairs", "set", "timestamp"):
+    del _StrictLoader.yaml_constructors[f"tag:yaml.org,2002:{_tag}"]
+_StrictLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", "~nN"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),

@@ -5,10 +5,10 @@ import http.server
 import io
 import logging
 import pathlib
-import re
 import threading
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,6 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server = self.server
+        assert isinstance(server, Server)
         content = server.files.get(self.path.lstrip("/"))
         wanted = self.headers["Range"]
         server.ranges.append(wanted)
@@ -33,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         start = 0
         if wanted and server.resumes:
-            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
                 self.send_error(416)
                 return
@@ -73,16 +74,20 @@ def files_below(folder: pathlib.Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in found if p.is_file())
 
 
-def test_a_file_arrives_whole_and_its_progress_is_told(server, tmp_path, caplog):
+def test_a_file_arrives_whole_and_its_progress_is_told(
+    server: Server, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, logger="clickwright.progress"):
         download(f"{server.address}/file.bin", tmp_path / "new" / "file.bin", MD5)
 
     assert (tmp_path / "new" / "file.bin").read_bytes() == CONTENT
     assert files_below(tmp_path) == ["new/file.bin"]
-    assert caplog.records[-1].detail == "file.bin: 1.0 of 1.0 MB"
+    assert vars(caplog.records[-1])["detail"] == "file.bin: 1.0 of 1.0 MB"
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
+def test_an_interrupted_download_goes_on_where_it_stopped(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     path = tmp_path / "file.bin"
     server.most = 300_000
     with pytest.raises(MachineError) as caught:
@@ -99,7 +104,9 @@ def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
     assert files_below(tmp_path) == ["file.bin"]
 
 
-def test_a_server_that_does_not_resume_sends_it_all_again(server, tmp_path):
+def test_a_server_that_does_not_resume_sends_it_all_again(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
     server.resumes = False
 
@@ -109,7 +116,9 @@ def test_a_server_that_does_not_resume_sends_it_all_again(server, tmp_path):
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
 
 
-def test_a_part_that_was_whole_already_is_taken(server, tmp_path):
+def test_a_part_that_was_whole_already_is_taken(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT)
 
     download(f"{server.address}/file.bin", tmp_path / "file.bin", MD5)
@@ -119,7 +128,9 @@ def test_a_part_that_was_whole_already_is_taken(server, tmp_path):
 
 
 @pytest.mark.parametrize("stale", [b"", b"of an older file", CONTENT + b"longer"])
-def test_a_wrong_checksum_leaves_nothing(server, tmp_path, stale):
+def test_a_wrong_checksum_leaves_nothing(
+    server: Server, tmp_path: pathlib.Path, stale: bytes
+) -> None:
     (tmp_path / "file.bin.part").write_bytes(stale)
     expected = MD5 if stale else "0" * 32
 
@@ -134,7 +145,9 @@ def test_a_wrong_checksum_leaves_nothing(server, tmp_path, stale):
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
 
 
-def test_a_wrong_checksum_keeps_the_good_file_of_before(server, tmp_path):
+def test_a_wrong_checksum_keeps_the_good_file_of_before(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "file.bin").write_bytes(b"good")
 
     with pytest.raises(DataError, match="checksum is wrong"):
@@ -143,7 +156,9 @@ def test_a_wrong_checksum_keeps_the_good_file_of_before(server, tmp_path):
     assert (tmp_path / "file.bin").read_bytes() == b"good"
 
 
-def test_an_address_without_the_file_is_named(server, tmp_path):
+def test_an_address_without_the_file_is_named(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     with pytest.raises(DataError, match="404") as caught:
         download(f"{server.address}/absent.bin", tmp_path / "absent.bin", MD5)
 
@@ -151,7 +166,7 @@ def test_an_address_without_the_file_is_named(server, tmp_path):
     assert "`--mirror`" in caught.value.fix
 
 
-def test_no_network_is_said_in_words(tmp_path):
+def test_no_network_is_said_in_words(tmp_path: pathlib.Path) -> None:
     with Server() as server:
         address = server.address  # closed now: nobody listens there
 
@@ -161,7 +176,7 @@ def test_no_network_is_said_in_words(tmp_path):
     assert "check the network" in caught.value.fix
 
 
-def test_a_full_disk_is_said_in_words(server, tmp_path):
+def test_a_full_disk_is_said_in_words(server: Server, tmp_path: pathlib.Path) -> None:
     (tmp_path / "file.bin.part").symlink_to("/dev/full")
 
     with pytest.raises(MachineError, match="No space is left on the disk") as caught:
@@ -171,7 +186,9 @@ def test_a_full_disk_is_said_in_words(server, tmp_path):
     assert not (tmp_path / "file.bin").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "blocked").write_text("a file")
 
     with pytest.raises(MachineError, match="cannot be written") as caught:
@@ -188,7 +205,9 @@ def zipped(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_only_the_wanted_files_leave_an_archive_and_only_to_their_folder(tmp_path):
+def test_only_the_wanted_files_leave_an_archive_and_only_to_their_folder(
+    tmp_path: pathlib.Path,
+) -> None:
     archive = tmp_path / "a.zip"
     archive.write_bytes(
         zipped(**{"../../out.csv": b"wanted", "/etc/other": b"x", "../evil": b"x"})
@@ -210,7 +229,9 @@ def test_only_the_wanted_files_leave_an_archive_and_only_to_their_folder(tmp_pat
         (zipped(wanted=b"abc" * 99).replace(b"wanted", b"wantex", 1), "Not a whole"),
     ],
 )
-def test_an_archive_that_is_not_ours_is_refused(tmp_path, content, message):
+def test_an_archive_that_is_not_ours_is_refused(
+    tmp_path: pathlib.Path, content: bytes, message: str
+) -> None:
     archive = tmp_path / "a.zip"
     archive.write_bytes(content)
 
@@ -220,7 +241,9 @@ def test_an_archive_that_is_not_ours_is_refused(tmp_path, content, message):
     assert caught.value.where == str(archive)
 
 
-def test_a_file_too_large_is_not_unpacked(tmp_path, monkeypatch):
+def test_a_file_too_large_is_not_unpacked(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("clickwright.schemas.download.LARGEST_MEMBER_BYTES", 10)
     (tmp_path / "a.zip").write_bytes(zipped(wanted=b"x" * 11))
 
@@ -248,14 +271,18 @@ class ToySource(FileSource):
         (RawFile("all.csv", 2, hashlib.md5(TABLE).hexdigest()),),
     )
 
-    def write(self, raw, directory):
+    def write(
+        self, raw: pathlib.Path | None, directory: pathlib.Path
+    ) -> tuple[dict[str, int], dict[str, Any]]:
         raise NotImplementedError
 
 
 FETCHED = ["toy_x1/people.csv", "toy_x1/table.csv"]
 
 
-def test_the_public_address_is_fetched_and_unpacked_once(server, tmp_path, monkeypatch):
+def test_the_public_address_is_fetched_and_unpacked_once(
+    server: Server, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.files["data/Toy.zip"] = ARCHIVE
     monkeypatch.setattr(ToySource, "address", f"{server.address}/data/Toy.zip")
 
@@ -268,7 +295,9 @@ def test_the_public_address_is_fetched_and_unpacked_once(server, tmp_path, monke
     ToySource().raw_fingerprint(tmp_path)
 
 
-def test_a_mirror_address_stands_in_for_the_public_one(server, tmp_path):
+def test_a_mirror_address_stands_in_for_the_public_one(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
     server.files["copies/Toy.zip"] = ARCHIVE
 
     ToySource.fetch(tmp_path, f"{server.address}/copies/")
@@ -284,7 +313,9 @@ def test_a_mirror_address_stands_in_for_the_public_one(server, tmp_path):
         {"toy_x1/table.csv": TABLE, "toy_x1/people.csv": PEOPLE},
     ],
 )
-def test_a_mirror_folder_holds_the_archive_or_the_files(tmp_path, files):
+def test_a_mirror_folder_holds_the_archive_or_the_files(
+    tmp_path: pathlib.Path, files: dict[str, bytes]
+) -> None:
     mirror, target = tmp_path / "mirror", tmp_path / "target"
     for name, content in files.items():
         (mirror / name).parent.mkdir(parents=True, exist_ok=True)
@@ -305,7 +336,9 @@ def test_a_mirror_folder_holds_the_archive_or_the_files(tmp_path, files):
         ({"table.csv": TABLE}, "The file is absent"),
     ],
 )
-def test_a_wrong_mirror_leaves_nothing(tmp_path, files, message):
+def test_a_wrong_mirror_leaves_nothing(
+    tmp_path: pathlib.Path, files: dict[str, bytes], message: str
+) -> None:
     mirror, target = tmp_path / "mirror", tmp_path / "target"
     mirror.mkdir()
     for name, content in files.items():
@@ -318,7 +351,9 @@ def test_a_wrong_mirror_leaves_nothing(tmp_path, files, message):
     assert files_below(target) == []
 
 
-def test_a_right_archive_with_wrong_files_leaves_no_file_in_use(tmp_path, monkeypatch):
+def test_a_right_archive_with_wrong_files_leaves_no_file_in_use(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = zipped(**{"table.csv": TABLE, "people.csv": b"a\n1\n2\n"})
     monkeypatch.setattr(ToySource, "address_md5", None)
     (tmp_path / "mirror").mkdir()
@@ -330,7 +365,7 @@ def test_a_right_archive_with_wrong_files_leaves_no_file_in_use(tmp_path, monkey
     assert files_below(tmp_path / "target") == []
 
 
-def test_a_broken_file_of_before_is_mended(tmp_path):
+def test_a_broken_file_of_before_is_mended(tmp_path: pathlib.Path) -> None:
     (tmp_path / "Toy.zip").write_bytes(ARCHIVE)
     (tmp_path / "target" / "toy_x1").mkdir(parents=True)
     (tmp_path / "target" / "toy_x1" / "table.csv").write_bytes(b"half")
@@ -340,13 +375,15 @@ def test_a_broken_file_of_before_is_mended(tmp_path):
     assert (tmp_path / "target" / "toy_x1" / "table.csv").read_bytes() == TABLE
 
 
-def test_a_mirror_that_is_no_folder_and_no_address_is_refused(tmp_path):
+def test_a_mirror_that_is_no_folder_and_no_address_is_refused(
+    tmp_path: pathlib.Path,
+) -> None:
     for mirror in (str(tmp_path / "absent"), "file:///tmp", "ftp://host"):
         with pytest.raises(ConfigError, match="`--mirror` must be a folder or an http"):
             ToySource.fetch(tmp_path / "target", mirror)
 
 
-def test_without_a_network_the_mirror_is_offered(tmp_path):
+def test_without_a_network_the_mirror_is_offered(tmp_path: pathlib.Path) -> None:
     with pytest.raises(MachineError, match="cannot be fetched") as caught:
         ToySource.fetch(tmp_path)
 

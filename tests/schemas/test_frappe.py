@@ -23,7 +23,7 @@ def toy_file(name: str, rows: int) -> tuple[RawFile, bytes]:
 
 
 @pytest.fixture
-def raw(monkeypatch, tmp_path) -> pathlib.Path:
+def raw(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Path:
     """Raw files of 5, 3 and 2 rows, and the checksums that belong to them."""
     folder = tmp_path / "raw" / "frappe_x1"
     folder.mkdir(parents=True)
@@ -39,7 +39,9 @@ def raw(monkeypatch, tmp_path) -> pathlib.Path:
     return tmp_path / "raw"
 
 
-def test_every_split_becomes_parquet_in_the_columns_of_the_spec(raw, tmp_path):
+def test_every_split_becomes_parquet_in_the_columns_of_the_spec(
+    raw: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     prepared = FrappeSource().prepare(raw, tmp_path / "out")
 
     assert prepared.rows == {"train": 5, "valid": 3, "test": 2}
@@ -55,14 +57,18 @@ def test_every_split_becomes_parquet_in_the_columns_of_the_spec(raw, tmp_path):
         }
 
 
-def test_the_files_may_lie_in_the_folder_itself(raw, tmp_path):
+def test_the_files_may_lie_in_the_folder_itself(
+    raw: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     nested = FrappeSource().prepare(raw, tmp_path / "out")
     direct = FrappeSource().prepare(raw / "frappe_x1", tmp_path / "out")
 
     assert direct == nested
 
 
-def test_the_redrawn_training_file_stands_in_for_the_published_one(raw, tmp_path):
+def test_the_redrawn_training_file_stands_in_for_the_published_one(
+    raw: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     _, content = toy_file("train_redrawn_negatives.csv", 4)
     published = FrappeSource().prepare(raw, tmp_path / "out")
     (raw / "frappe_x1" / "train_redrawn_negatives.csv").write_bytes(content)
@@ -77,7 +83,9 @@ def test_the_redrawn_training_file_stands_in_for_the_published_one(raw, tmp_path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_absent_file_is_named_with_the_ways_to_get_it(raw, tmp_path, name):
+def test_an_absent_file_is_named_with_the_ways_to_get_it(
+    raw: pathlib.Path, tmp_path: pathlib.Path, name: str
+) -> None:
     (raw / "frappe_x1" / name).unlink()
 
     with pytest.raises(DataError) as caught:
@@ -89,13 +97,13 @@ def test_an_absent_file_is_named_with_the_ways_to_get_it(raw, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_other_things_is_refused(tmp_path):
+def test_a_folder_of_other_things_is_refused(tmp_path: pathlib.Path) -> None:
     for folder in (None, tmp_path, tmp_path / "absent"):
         with pytest.raises(DataError, match="`clickwright data get frappe`"):
             FrappeSource().prepare(folder, tmp_path / "out")
 
 
-def test_one_changed_byte_is_refused(raw, tmp_path):
+def test_one_changed_byte_is_refused(raw: pathlib.Path, tmp_path: pathlib.Path) -> None:
     path = raw / "frappe_x1" / "valid.csv"
     content = path.read_bytes()
     path.write_bytes(content.replace(b"11", b"12", 1))
@@ -118,7 +126,9 @@ def test_one_changed_byte_is_refused(raw, tmp_path):
         (COLUMNS.encode() + b"\n" + b"1\n" * 3, 3),
     ],
 )
-def test_a_file_of_another_length_is_refused(raw, tmp_path, content, rows):
+def test_a_file_of_another_length_is_refused(
+    raw: pathlib.Path, tmp_path: pathlib.Path, content: bytes, rows: int
+) -> None:
     path = raw / "frappe_x1" / "test.csv"
     path.write_bytes(content)
 
@@ -129,7 +139,9 @@ def test_a_file_of_another_length_is_refused(raw, tmp_path, content, rows):
     assert caught.value.what == f"The file has {rows} rows; expected: 2."
 
 
-def test_the_real_files_are_prepared_whole(shared_data, tmp_path):
+def test_the_real_files_are_prepared_whole(
+    shared_data: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     prepared = FrappeSource().prepare(shared_data / "frappe", tmp_path)
 
     assert prepared.rows == {"train": 202_027, "valid": 57_722, "test": 28_860}

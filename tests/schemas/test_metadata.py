@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -126,11 +127,13 @@ DENSE = "presence { min_fraction: 1 min_count: 1 } shape {}"
         ),
     ],
 )
-def test_a_feature_gives_type_presence_domain_and_comparators(feature, expected):
+def test_a_feature_gives_type_presence_domain_and_comparators(
+    feature: dict[str, Any], expected: Any
+) -> None:
     assert feature_of(feature) == parsed(expected)
 
 
-def test_histories_have_the_domain_of_the_feature_they_list():
+def test_histories_have_the_domain_of_the_feature_they_list() -> None:
     spec = spec_of(
         {
             "hour": {
@@ -170,7 +173,7 @@ def test_histories_have_the_domain_of_the_feature_they_list():
     )
 
 
-def test_what_serving_lacks_is_said_so():
+def test_what_serving_lacks_is_said_so() -> None:
     spec = spec_of(
         {"user": {"kind": "categorical", "role": "user", "dtype": "int64"}},
         labels={"click": {}, "buy": {"column": "bought", "presence": "optional"}},
@@ -190,7 +193,7 @@ def test_what_serving_lacks_is_said_so():
     assert not user.not_in_environment  # a feature serves, whatever else it is
 
 
-def test_labels_are_0_or_1():
+def test_labels_are_0_or_1() -> None:
     spec = spec_of(
         {"age": {"kind": "numeric", "role": "user"}},
         labels={"click": {}, "buy": {"column": "bought", "presence": "optional"}},
@@ -209,7 +212,9 @@ def test_labels_are_0_or_1():
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_the_committed_schema_is_in_step_with_the_spec(name, tmp_path):
+def test_the_committed_schema_is_in_step_with_the_spec(
+    name: str, tmp_path: pathlib.Path
+) -> None:
     folder = SCHEMAS / name
     write_schema(load_spec(folder / "features.yaml"), tmp_path / "schema.pbtxt")
 
@@ -220,7 +225,9 @@ def test_the_committed_schema_is_in_step_with_the_spec(name, tmp_path):
     )
 
 
-def test_a_schema_that_cannot_be_written_is_the_users_to_mend(tmp_path):
+def test_a_schema_that_cannot_be_written_is_the_users_to_mend(
+    tmp_path: pathlib.Path,
+) -> None:
     with pytest.raises(MachineError, match="cannot be written"):
         write_schema(FrappeSource.spec(), tmp_path)
 
@@ -278,11 +285,11 @@ def movielens_rows(folder: pathlib.Path) -> pa.Table:
 
 
 @pytest.fixture
-def ratings(shared_data) -> pa.Table:
+def ratings(shared_data: pathlib.Path) -> pa.Table:
     return movielens_rows(shared_data / "ml100k")
 
 
-def test_real_ratings_keep_their_schema(ratings):
+def test_real_ratings_keep_their_schema(ratings: pa.Table) -> None:
     schema = committed("movielens")
 
     assert anomalies(ratings, schema) == {}
@@ -291,7 +298,9 @@ def test_real_ratings_keep_their_schema(ratings):
     assert anomalies(request, schema, environment="SERVING") == {}
 
 
-def test_real_app_usage_keeps_its_schema(shared_data, tmp_path):
+def test_real_app_usage_keeps_its_schema(
+    shared_data: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     prepared = FrappeSource().prepare(shared_data / "frappe", tmp_path)
     train, valid = (
         pq.read_table(prepared.directory / split) for split in ("train", "valid")
@@ -350,13 +359,15 @@ def test_real_app_usage_keeps_its_schema(shared_data, tmp_path):
         ),
     ],
 )
-def test_rows_that_break_the_contract_are_anomalies(ratings, change, expected):
+def test_rows_that_break_the_contract_are_anomalies(
+    ratings: pa.Table, change: Callable[[pa.Table], pa.Table], expected: Any
+) -> None:
     assert anomalies(change(ratings), committed("movielens")) == expected
 
 
 # NumPy says so when the statistics' variance meets an infinite number.
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
-def test_a_number_that_is_not_finite_is_an_anomaly():
+def test_a_number_that_is_not_finite_is_an_anomaly() -> None:
     schema = to_schema(spec_of({"price": {"kind": "numeric", "role": "item"}}))
 
     def table(price: float) -> pa.Table:
@@ -376,7 +387,9 @@ def test_a_number_that_is_not_finite_is_an_anomaly():
         ("age", np.full(5000, 99)),
     ],
 )
-def test_a_column_that_drifts_is_an_anomaly(ratings, name, values):
+def test_a_column_that_drifts_is_an_anomaly(
+    ratings: pa.Table, name: str, values: Any
+) -> None:
     schema = committed("movielens")
     last = statistics(ratings, schema)
 
@@ -387,7 +400,7 @@ def test_a_column_that_drifts_is_an_anomaly(ratings, name, values):
     assert drifted.keys() == {name}
 
 
-def test_required_scalars_are_dense_for_transform_and_the_rest_sparse():
+def test_required_scalars_are_dense_for_transform_and_the_rest_sparse() -> None:
     import tensorflow as tf
     from tensorflow_transform.tf_metadata import schema_utils
 

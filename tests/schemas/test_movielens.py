@@ -29,7 +29,7 @@ TYPES = {"int64": pa.int64(), "string": pa.string(), "float32": pa.float32()}
 
 
 @pytest.fixture
-def original(tmp_path) -> pathlib.Path:
+def original(tmp_path: pathlib.Path) -> pathlib.Path:
     """The toy log in the form that GroupLens publishes."""
     folder = tmp_path / "ml-100k"
     folder.mkdir()
@@ -50,7 +50,7 @@ def original(tmp_path) -> pathlib.Path:
 
 
 @pytest.fixture
-def atomic(tmp_path) -> pathlib.Path:
+def atomic(tmp_path: pathlib.Path) -> pathlib.Path:
     """The same log in RecBole's atomic files."""
     folder = tmp_path / "atomic"
     folder.mkdir()
@@ -70,7 +70,9 @@ def atomic(tmp_path) -> pathlib.Path:
     return folder
 
 
-def test_a_row_holds_what_was_known_when_the_film_was_rated(original):
+def test_a_row_holds_what_was_known_when_the_film_was_rated(
+    original: pathlib.Path,
+) -> None:
     log = rows.click_log(*rows.read_original(original), history_length=50)
 
     assert log.to_pylist()[:3] == [
@@ -99,7 +101,7 @@ def test_a_row_holds_what_was_known_when_the_film_was_rated(original):
     assert log["region"].to_pylist()[3:] == ["T", "T", "T"]
 
 
-def test_hour_and_weekday_are_those_of_the_calendar(original):
+def test_hour_and_weekday_are_those_of_the_calendar(original: pathlib.Path) -> None:
     log = rows.click_log(*rows.read_original(original), history_length=50)
 
     for row in log.to_pylist():
@@ -107,7 +109,9 @@ def test_hour_and_weekday_are_those_of_the_calendar(original):
         assert (row["hour"], row["weekday"]) == (moment.hour, moment.weekday())
 
 
-def test_both_forms_of_the_files_give_the_same_rows(original, atomic):
+def test_both_forms_of_the_files_give_the_same_rows(
+    original: pathlib.Path, atomic: pathlib.Path
+) -> None:
     first = rows.click_log(*rows.read_original(original), history_length=50)
     second = rows.click_log(*rows.read_atomic(atomic), history_length=50)
 
@@ -125,7 +129,9 @@ def test_both_forms_of_the_files_give_the_same_rows(original, atomic):
     ),
     st.integers(1, 4),
 )
-def test_a_history_is_the_latest_clicks_of_earlier_seconds(log, length):
+def test_a_history_is_the_latest_clicks_of_earlier_seconds(
+    log: list[tuple[int, int, int, bool]], length: int
+) -> None:
     user, item, time, clicked = (np.array(column) for column in zip(*log, strict=True))
 
     found = rows.history(user, item, time, clicked, length).to_pylist()
@@ -137,7 +143,7 @@ def test_a_history_is_the_latest_clicks_of_earlier_seconds(log, length):
         assert found[row] == [i for _, i in earlier][-length:]
 
 
-def test_a_rating_of_an_unknown_film_is_refused(original):
+def test_a_rating_of_an_unknown_film_is_refused(original: pathlib.Path) -> None:
     with (original / "u.data").open("a") as file:
         file.write("1\t99\t5\t4000\n")
 
@@ -149,7 +155,9 @@ def test_a_rating_of_an_unknown_film_is_refused(original):
     ("name", "line"),
     [("u.data", "1\t10\tgood\t4000\n"), ("u.data", "1\t10\n"), ("u.user", "3|old\n")],
 )
-def test_a_line_of_another_shape_is_refused_with_its_file(original, name, line):
+def test_a_line_of_another_shape_is_refused_with_its_file(
+    original: pathlib.Path, name: str, line: str
+) -> None:
     with (original / name).open("a") as file:
         file.write(line)
 
@@ -159,7 +167,9 @@ def test_a_line_of_another_shape_is_refused_with_its_file(original, name, line):
     assert caught.value.where == str(original / name)
 
 
-def test_prepared_files_hold_the_columns_of_the_spec(monkeypatch, original, tmp_path):
+def test_prepared_files_hold_the_columns_of_the_spec(
+    monkeypatch: pytest.MonkeyPatch, original: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     toy = (
         RawFile("u.data", 6, None, header=False),
         RawFile("u.item", 3, None, header=False),
@@ -180,7 +190,9 @@ def test_prepared_files_hold_the_columns_of_the_spec(monkeypatch, original, tmp_
     }
 
 
-def test_the_real_log_is_prepared_whole(shared_data, tmp_path):
+def test_the_real_log_is_prepared_whole(
+    shared_data: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     prepared = MovielensSource().prepare(shared_data / "ml100k", tmp_path)
 
     log = pq.read_table(prepared.directory / "all")

@@ -2,6 +2,7 @@
 
 import errno
 import pathlib
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,7 +41,10 @@ class ToySource(Source):
     def raw_fingerprint(self, raw: pathlib.Path | None) -> str:
         return "" if raw is None else raw.read_text()
 
-    def write(self, raw, directory):
+    def write(
+        self, raw: pathlib.Path | None, directory: pathlib.Path
+    ) -> tuple[dict[str, int], dict[str, Any]]:
+        assert isinstance(self.options, ToySource.Options)
         self.calls += 1
         (directory / "train").mkdir()
         table = pa.table({"value": [self.options.value]})
@@ -54,7 +58,9 @@ def toy(value: int = 1) -> ToySource:
     return ToySource(ToySource.Options(value=value))
 
 
-def test_prepared_data_say_where_they_are_and_what_is_in_them(tmp_path):
+def test_prepared_data_say_where_they_are_and_what_is_in_them(
+    tmp_path: pathlib.Path,
+) -> None:
     prepared = toy(7).prepare(None, tmp_path)
 
     assert prepared.directory == toy(7).directory(None, tmp_path)
@@ -65,7 +71,7 @@ def test_prepared_data_say_where_they_are_and_what_is_in_them(tmp_path):
     assert read_prepared(prepared.directory) == prepared
 
 
-def test_the_same_input_is_not_prepared_twice(tmp_path):
+def test_the_same_input_is_not_prepared_twice(tmp_path: pathlib.Path) -> None:
     source = toy()
     first = source.prepare(None, tmp_path)
     path = first.directory / "train" / "part-00000.parquet"
@@ -76,7 +82,7 @@ def test_the_same_input_is_not_prepared_twice(tmp_path):
     assert path.stat().st_mtime_ns == before
 
 
-def test_other_options_or_files_give_another_folder(tmp_path):
+def test_other_options_or_files_give_another_folder(tmp_path: pathlib.Path) -> None:
     raw = tmp_path / "raw"
     raw.write_text("a")
     folders = {toy(1).prepare(None, tmp_path).directory}
@@ -89,7 +95,9 @@ def test_other_options_or_files_give_another_folder(tmp_path):
 
 
 @pytest.mark.parametrize("failure", [ValueError("halfway"), KeyboardInterrupt()])
-def test_an_interrupted_preparation_leaves_nothing(tmp_path, failure):
+def test_an_interrupted_preparation_leaves_nothing(
+    tmp_path: pathlib.Path, failure: BaseException
+) -> None:
     source = toy()
     source.failure = failure
     with pytest.raises(type(failure)):
@@ -100,7 +108,7 @@ def test_an_interrupted_preparation_leaves_nothing(tmp_path, failure):
     assert source.prepare(None, tmp_path).rows == {"train": 1}
 
 
-def test_a_folder_without_a_manifest_is_written_anew(tmp_path):
+def test_a_folder_without_a_manifest_is_written_anew(tmp_path: pathlib.Path) -> None:
     source = toy()
     directory = source.prepare(None, tmp_path).directory
     (directory / "manifest.json").unlink()
@@ -111,7 +119,9 @@ def test_a_folder_without_a_manifest_is_written_anew(tmp_path):
     assert pq.read_table(directory / "train").to_pydict() == {"value": [1]}
 
 
-def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path):
+def test_a_folder_that_cannot_be_written_is_the_users_to_mend(
+    tmp_path: pathlib.Path,
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
 
@@ -121,7 +131,7 @@ def test_a_folder_that_cannot_be_written_is_the_users_to_mend(tmp_path):
     assert str(blocked) in caught.value.where
 
 
-def test_a_full_disk_leaves_nothing_and_says_so(tmp_path):
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: pathlib.Path) -> None:
     source = toy()
     source.failure = OSError(errno.ENOSPC, "No space left on device")
 
@@ -132,14 +142,14 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_sets_are_found_by_name():
+def test_data_sets_are_found_by_name() -> None:
     assert sorted(SOURCES) == ["frappe", "marketplace", "movielens"]
     for name, source in SOURCES.items():
         assert source_class(name) is source
         assert source.folder().name == name
 
 
-def test_an_unknown_data_set_is_refused_with_the_closest_name():
+def test_an_unknown_data_set_is_refused_with_the_closest_name() -> None:
     with pytest.raises(ConfigError) as caught:
         source_class("movielense")
 
@@ -149,7 +159,7 @@ def test_an_unknown_data_set_is_refused_with_the_closest_name():
     )
 
 
-def test_simulated_data_have_nothing_to_fetch(tmp_path):
+def test_simulated_data_have_nothing_to_fetch(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="`marketplace` has nothing to fetch"):
         MarketplaceSource.fetch(tmp_path / "raw")
 

@@ -340,7 +340,9 @@ def without(*path: str) -> Callable[[dict[str, Any]], None]:
         ),
     ],
 )
-def test_a_broken_rule_is_named_with_file_field_and_value(tmp_path, change, message):
+def test_a_broken_rule_is_named_with_file_field_and_value(
+    tmp_path: pathlib.Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
     content = copy.deepcopy(GOOD)
     change(content)
     path = tmp_path / "features.yaml"
@@ -353,7 +355,9 @@ def test_a_broken_rule_is_named_with_file_field_and_value(tmp_path, change, mess
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_a_feature_written_twice_is_refused_with_its_line(tmp_path):
+def test_a_feature_written_twice_is_refused_with_its_line(
+    tmp_path: pathlib.Path,
+) -> None:
     path = tmp_path / "features.yaml"
     path.write_text(
         "name: shop\n"
@@ -371,7 +375,7 @@ def test_a_feature_written_twice_is_refused_with_its_line(tmp_path):
     assert "found the duplicate key `item`" in caught.value.what
 
 
-def test_columns_are_typed_and_in_order():
+def test_columns_are_typed_and_in_order() -> None:
     columns = spec_of(GOOD).columns()
 
     assert list(columns.values()) == [
@@ -393,7 +397,7 @@ def test_columns_are_typed_and_in_order():
     assert list(columns) == [column.name for column in columns.values()]
 
 
-def test_a_column_is_required_if_one_of_its_readers_requires_it():
+def test_a_column_is_required_if_one_of_its_readers_requires_it() -> None:
     content = copy.deepcopy(GOOD)
     features(
         age_bucket={
@@ -407,14 +411,14 @@ def test_a_column_is_required_if_one_of_its_readers_requires_it():
     assert spec_of(content).columns()["age"].required
 
 
-def test_a_group_key_that_is_a_feature_keeps_its_type():
+def test_a_group_key_that_is_a_feature_keeps_its_type() -> None:
     columns = spec_of(GOOD | {"group_key": "device"}).columns()
 
     assert columns["device"] == Column("device", "string", False, True)
     assert "session" not in columns
 
 
-def test_tables_have_rows_for_padding_vocabulary_and_unknown_values():
+def test_tables_have_rows_for_padding_vocabulary_and_unknown_values() -> None:
     content = copy.deepcopy(GOOD)
     features(
         colours={"vocabulary": {"kind": "learned", "oov_buckets": 3}},
@@ -433,7 +437,7 @@ def test_tables_have_rows_for_padding_vocabulary_and_unknown_values():
     }
 
 
-def test_model_inputs_name_kind_role_table_and_length():
+def test_model_inputs_name_kind_role_table_and_length() -> None:
     inputs = spec_of(GOOD).model_inputs({"item": 100, "colours": 7})
 
     assert inputs == (
@@ -449,7 +453,7 @@ def test_model_inputs_name_kind_role_table_and_length():
     )
 
 
-def test_the_first_label_is_the_one_that_models_predict():
+def test_the_first_label_is_the_one_that_models_predict() -> None:
     spec = spec_of(GOOD)
     bought_first = spec_of(GOOD | {"labels": {"buy": {"column": "bought"}}})
 
@@ -457,7 +461,7 @@ def test_the_first_label_is_the_one_that_models_predict():
     assert (bought_first.label, bought_first.label_column) == ("buy", "bought")
 
 
-def test_a_spec_cannot_be_changed_after_it_was_checked():
+def test_a_spec_cannot_be_changed_after_it_was_checked() -> None:
     with pytest.raises(ValueError, match="frozen"):
         spec_of(GOOD).name = "other"  # type: ignore[misc]
 
@@ -501,7 +505,7 @@ _plain_features = st.one_of(
 @st.composite
 def specs(draw: st.DrawFn) -> dict[str, Any]:
     names = draw(st.lists(_names, min_size=1, max_size=6, unique=True))
-    content = {name: draw(_plain_features) for name in names}
+    content: dict[str, Any] = {name: draw(_plain_features) for name in names}
     categorical = [n for n in names if content[n]["kind"] == "categorical"]
     if categorical:
         of = st.sampled_from(categorical)
@@ -522,7 +526,9 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(deadline=None, max_examples=50)
 @given(specs())
-def test_a_spec_survives_json_and_yaml(tmp_path_factory, content):
+def test_a_spec_survives_json_and_yaml(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]
+) -> None:
     spec = spec_of(content)
     path = tmp_path_factory.mktemp("spec") / "features.yaml"
     path.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
@@ -533,7 +539,9 @@ def test_a_spec_survives_json_and_yaml(tmp_path_factory, content):
 
 @settings(deadline=None, max_examples=50)
 @given(specs())
-def test_every_input_has_its_own_name_and_every_id_its_table(content):
+def test_every_input_has_its_own_name_and_every_id_its_table(
+    content: dict[str, Any],
+) -> None:
     spec = spec_of(content)
     sizes = dict.fromkeys(spec.vocabulary_features(), 10)
 
@@ -547,7 +555,9 @@ def test_every_input_has_its_own_name_and_every_id_its_table(content):
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_the_spec_of_a_data_set_is_valid_and_points_editors_at_the_schema(name):
+def test_the_spec_of_a_data_set_is_valid_and_points_editors_at_the_schema(
+    name: str,
+) -> None:
     path = SCHEMAS / name / "features.yaml"
 
     assert load_spec(path).name == name
@@ -556,7 +566,7 @@ def test_the_spec_of_a_data_set_is_valid_and_points_editors_at_the_schema(name):
     )
 
 
-def test_the_editors_schema_is_in_step_with_the_code():
+def test_the_editors_schema_is_in_step_with_the_code() -> None:
     committed = (SCHEMAS / "features.schema.json").read_text()
 
     assert json.loads(committed) == FeatureSpec.model_json_schema(), (
@@ -564,7 +574,7 @@ def test_the_editors_schema_is_in_step_with_the_code():
     )
 
 
-def test_the_contracts_import_without_the_heavy_libraries():
+def test_the_contracts_import_without_the_heavy_libraries() -> None:
     code = (
         "import sys, clickwright.schemas.datasets\n"
         "heavy = {'tensorflow', 'tfx', 'tensorflow_data_validation', 'apache_beam',"

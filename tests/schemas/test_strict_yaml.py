@@ -1,6 +1,8 @@
 """YAML into contracts: what is refused, and how it is said."""
 
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import yaml
@@ -24,8 +26,11 @@ class Tree(StrictModel):
     leaves: dict[str, Leaf] = Field(default_factory=dict)
 
 
+Write = Callable[[str], pathlib.Path]
+
+
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: pathlib.Path) -> Write:
     def write(text: str) -> pathlib.Path:
         path = tmp_path / "file.yaml"
         path.write_text(text, encoding="utf-8")
@@ -66,7 +71,9 @@ def write(tmp_path):
         ("e5", "e5"),
     ],
 )
-def test_scalars_are_those_of_the_core_schema(write, text, value):
+def test_scalars_are_those_of_the_core_schema(
+    write: Write, text: str, value: Any
+) -> None:
     content = read_yaml(write(f"key: {text}\n"))["key"]
 
     assert content == value
@@ -94,7 +101,9 @@ def test_scalars_are_those_of_the_core_schema(write, text, value):
         ("- a\n", "must hold a mapping. Received: list"),
     ],
 )
-def test_a_file_that_is_not_one_plain_mapping_is_refused(write, text, message):
+def test_a_file_that_is_not_one_plain_mapping_is_refused(
+    write: Write, text: str, message: str
+) -> None:
     path = write(text)
 
     with pytest.raises(ConfigError) as caught:
@@ -105,7 +114,7 @@ def test_a_file_that_is_not_one_plain_mapping_is_refused(write, text, message):
     assert caught.value.fix
 
 
-def test_a_file_that_is_absent_or_not_text_is_refused(tmp_path):
+def test_a_file_that_is_absent_or_not_text_is_refused(tmp_path: pathlib.Path) -> None:
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
 
@@ -119,7 +128,7 @@ def test_a_file_that_is_absent_or_not_text_is_refused(tmp_path):
 @given(
     st.text(alphabet=st.sampled_from("ab: -[]{}&*!?|>'\"\n\t#0.e%@,~<="), max_size=40)
 )
-def test_no_text_escapes_as_another_error(write, text):
+def test_no_text_escapes_as_another_error(write: Write, text: str) -> None:
     path = write(text)
 
     try:
@@ -140,7 +149,9 @@ def test_no_text_escapes_as_another_error(write, text):
         parts=st.lists(st.text()).map(tuple),
     )
 )
-def test_what_a_yaml_library_writes_is_read_back(tmp_path_factory, leaf):
+def test_what_a_yaml_library_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, leaf: Leaf
+) -> None:
     path = tmp_path_factory.mktemp("yaml") / "leaf.yaml"
     path.write_text(yaml.safe_dump(leaf.model_dump(mode="json")), encoding="utf-8")
 
@@ -189,7 +200,7 @@ def test_what_a_yaml_library_writes_is_read_back(tmp_path_factory, leaf):
         ),
     ],
 )
-def test_an_error_names_file_field_rule_and_value(content, message):
+def test_an_error_names_file_field_rule_and_value(content: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Tree, content, "some.yaml")
 
@@ -198,7 +209,7 @@ def test_an_error_names_file_field_rule_and_value(content, message):
     assert "Fix: change the fields named above" in str(caught.value)
 
 
-def test_every_broken_field_is_named_at_once():
+def test_every_broken_field_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Leaf, {"size": "a", "share": "b"}, "some.yaml")
 
