@@ -41,7 +41,7 @@ RECORD = EpochRecord(
 
 
 def make_rows(rows: int, seed: int, signal: float = 1.0) -> InMemoryExamples:
-    """Clicks that hang on all inputs; on none of them where `signal` is 0."""
+    """Clicks that hang on all inputs; the other way round where `signal` is -1."""
     rng = np.random.default_rng(seed)
     user, item = rng.integers(1, 12, rows), rng.integers(1, 22, rows)
     price = rng.normal(size=rows).astype(np.float32)
@@ -86,7 +86,7 @@ def test_plateau_keeps_the_rate_above_its_floor() -> None:
 
 def test_training_keeps_the_best_epochs_weights() -> None:
     trainer = make_trainer(epochs=30)
-    train, valid = make_rows(600, 0), make_rows(300, 1, signal=0.0)
+    train, valid = make_rows(600, 0), make_rows(300, 1, signal=-1.0)
     records = trainer.train(train, valid)
     aucs = [record.valid_auc or 0.0 for record in records]
     assert aucs[-1] < max(aucs)  # else the last epoch's weights would pass as well
@@ -200,8 +200,8 @@ class KillingLog(TrainingLog):
         return super().step_ended(epoch, rows)
 
 
-# Without signal training is killed past its best epoch, whose weights must survive.
-@pytest.mark.parametrize(("within", "signal"), [(False, 0.0), (True, 1.0)])
+# With valid rows turned round training is killed past its best epoch, whose weights must survive.
+@pytest.mark.parametrize(("within", "signal"), [(False, -1.0), (True, 1.0)])
 def test_a_killed_training_ends_as_though_it_had_never_stopped(
     tmp_path: pathlib.Path, within: bool, signal: float
 ) -> None:
@@ -210,7 +210,7 @@ def test_a_killed_training_ends_as_though_it_had_never_stopped(
     whole = make_trainer(**rules)
     wanted = whole.train(train, valid)
     best = max(wanted, key=lambda record: record.valid_auc or 0.0)
-    assert signal or best.epoch < 3
+    assert signal > 0 or best.epoch < 3
 
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     killer = KillingLog(None, *_log(rules), epoch=3, within=within)
