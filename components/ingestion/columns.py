@@ -5,10 +5,7 @@ from clickwright.schemas.spec import Column, FeatureSpec, HashSplit
 
 
 def columns_to_read(spec: FeatureSpec) -> dict[str, Column]:
-    """Returns the spec's columns, and those that only its split rule needs.
-
-    Key columns of a hash split must be there in every row; one that the spec does
-    not have is read as text.
+    """Returns the spec's columns; keys of a hash split must be there in every row.
 
     Raises:
         ConfigError: a list column is a key.
@@ -16,7 +13,7 @@ def columns_to_read(spec: FeatureSpec) -> dict[str, Column]:
     columns = spec.columns()
     if isinstance(spec.split, HashSplit):
         for name in spec.split.key:
-            column = columns.get(name) or Column(name, "string", False, True)
+            column = columns[name]
             if column.is_list:
                 raise ConfigError(
                     f"`split.key` must name columns of single values. Received: "

@@ -33,9 +33,7 @@ class CsvLog(LogFile):
 
     def names(self) -> list[str]:
         """The columns in the file."""
-        with self._open() as source:
-            lines = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
-            names = next(csv.reader(lines), [])
+        names, _ = self._first_records()
         if not names:
             raise DataError(
                 "The file is empty.",
@@ -52,7 +50,10 @@ class CsvLog(LogFile):
         self, unit: Unit, columns: Mapping[str, Column]
     ) -> Iterator[pa.RecordBatch]:
         """Yields the rows as text, the cells of list columns divided."""
-        wanted = [columns[name] for name in self.names() if name in columns]
+        names, first_row = self._first_records()
+        if not first_row:  # which pyarrow would take for a broken file
+            return
+        wanted = [columns[name] for name in names if name in columns]
         ragged: list[pyarrow.csv.InvalidRow] = []
         with self._open() as source:
             reader = pyarrow.csv.open_csv(
@@ -81,6 +82,12 @@ class CsvLog(LogFile):
                 for start in range(0, block.num_rows, BATCH_ROWS):
                     yield block.slice(start, BATCH_ROWS)
             self._refuse(ragged)
+
+    def _first_records(self) -> tuple[list[str], list[str]]:
+        with self._open() as source:
+            lines = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
+            records = csv.reader(lines)
+            return next(records, []), next(filter(None, records), [])
 
     def _refuse(self, ragged: list[pyarrow.csv.InvalidRow]) -> None:
         for row in ragged:

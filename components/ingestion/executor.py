@@ -48,7 +48,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     Files are divided into units, one Beam element each. Shards grow in a staging
     folder beside the splits and are moved to their places when all of them are whole
     and the splits can be trained on. Rows keep the order of the files, so the same
-    input gives the same bytes with any number of workers.
+    input gives the same shards with any number of workers (but for the order of the
+    features in an example, which Protocol Buffers leave open).
     """
 
     def Do(  # noqa: N802

@@ -58,7 +58,6 @@ class IngestUnit(beam.DoFn):
     def _ingest(self, unit: Unit, reports: str) -> None:
         spec = FeatureSpec.model_validate_json(self._spec)
         columns = columns_to_read(spec)
-        written = list(spec.columns())
         log = LOG_FORMATS[self._log_format](unit.path)
         report = UnitReport(unit=unit.index)
         with self._shards(unit) as shards:
@@ -66,7 +65,7 @@ class IngestUnit(beam.DoFn):
                 for split, part in self._parts(unit, batch).items():
                     if split not in shards:
                         shards[split] = ShardWriter(self._temporary(split, unit))
-                    shards[split].write(encode(part.select(written)))
+                    shards[split].write(encode(part))
                     labels = part.column(spec.label_column)
                     positives = pc.sum(labels, min_count=0).as_py()
                     negatives = len(labels) - labels.null_count - positives

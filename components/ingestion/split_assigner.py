@@ -37,9 +37,9 @@ class HashAssigner:
     """Rows of one key stay together; the key's hash decides where.
 
     The hash is `pandas.util.hash_pandas_object` (SipHash of text, a mix of integers)
-    over the salt and the key's columns in the types of the feature spec; columns that
-    the spec does not have are hashed as text. So it is the same in every run, for
-    every file format, and for int32 as for int64 files; but 7 and "7" differ.
+    over the salt and the key's columns in the types of the feature spec. So it is the
+    same in every run, for every file format, and for int32 as for int64 files; but the
+    spec's 7 and "7" differ.
 
     Attributes:
         rule: the columns, the salt and the shares.
