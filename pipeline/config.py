@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from clickwright.components.evaluation.thresholds import Thresholds
+from clickwright.models import registry
+from clickwright.models.training.params import TrainingParams
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError
@@ -86,6 +89,7 @@ class LoadedConfig:
         text: its content.
         run: the validated content.
         spec: the feature spec of its data.
+        thresholds: what its model must reach.
         sha256: digest of the validated content and the spec, stable against comments
             and key order.
     """
@@ -122,23 +126,18 @@ class LoadedConfig:
         return load_spec(self.path.parent / data.spec)
 
     def _check_parts(self) -> None:
-        """Parts that other layers own are validated by their own models, here.
-
-        They are imported late: `clickwright spec check` needs none of them.
-        """
-        from clickwright.components.evaluation.thresholds import Thresholds
-        from clickwright.models import registry
-        from clickwright.models.training.params import TrainingParams
-
+        """Parts that other layers own are validated by their own models."""
         where = str(self.path)
         data = self.run.data
         if data.dataset is not None:
             options = source_class(data.dataset).Options
             strict_yaml.parse(options, data.options, f"{where}: data.options")
         strict_yaml.parse(TrainingParams, self.run.training, f"{where}: training")
-        strict_yaml.parse(
+        self.thresholds = strict_yaml.parse(
             Thresholds,
             self.run.evaluation.thresholds,
             f"{where}: evaluation.thresholds",
         )
-        registry.parse_params(self.run.model.name, self.run.model.params)
+        model = self.run.model
+        registry.entry(model.name, f"{where}: model.name")
+        registry.parse_params(model.name, model.params, f"{where}: model.params")

@@ -22,6 +22,7 @@ _STATES: dict[int, State] = {
     metadata_store_pb2.Execution.COMPLETE: "complete",
     metadata_store_pb2.Execution.CACHED: "cached",
 }
+_logger = logging.getLogger(__name__)
 _RUN_ID_PARAMETER = "pipeline-run-id"
 
 
@@ -199,7 +200,7 @@ def close_interrupted(database: pathlib.Path, pipeline_root: pathlib.Path) -> li
         store.put_executions(stale)
     closed = [types[execution.type_id].rsplit(".", 1)[-1] for execution in stale]
     if closed:
-        logging.info("Closed the executions of a killed run: %s", closed)
+        _logger.info("Closed the executions of a killed run: %s", closed)
     return closed
 
 

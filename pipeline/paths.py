@@ -34,10 +34,9 @@ class RunPaths:
         """Training states, from which a killed run goes on."""
         return self.out / "checkpoints"
 
-    @property
-    def serving(self) -> pathlib.Path:
-        """Published models: `<name>/<version>`."""
-        return self.out / "serving"
+    def serving_root(self, directory: str | None) -> pathlib.Path:
+        """Published models, `<name>/<version>`: the directory given, else our own."""
+        return pathlib.Path(directory).resolve() if directory else self.out / "serving"
 
     @property
     def steps(self) -> pathlib.Path:

@@ -1,31 +1,22 @@
 """The DAG: wiring alone; every decision lies in the configuration or a component."""
 
-import dataclasses
 import pathlib
 
 from tfx import v1 as tfx
 from tfx.orchestration import metadata
 
+from clickwright.components.evaluation.champion import Champion
+from clickwright.components.evaluation.component import ModelEvaluator
 from clickwright.components.ingestion.component import LogExampleGen
+from clickwright.components.publisher.component import Publisher
+from clickwright.components.transform.component import SpecTransform
+from clickwright.components.validation.baseline import PreviousGoodStatistics
+from clickwright.components.validation.component import DataValidator
 from clickwright.pipeline.config import LoadedConfig
+from clickwright.pipeline.inputs import InputFiles
 from clickwright.pipeline.paths import RunPaths
 
-
-@dataclasses.dataclass(frozen=True)
-class InputFiles:
-    """The log that a run ingests.
-
-    Attributes:
-        folder: holds one folder a split, or spans of them.
-        splits: names of these folders; empty when the files lie in `folder` itself.
-        format: parquet, csv or tfrecord.
-        span: whether `folder` holds `span-<n>` folders.
-    """
-
-    folder: pathlib.Path
-    splits: tuple[str, ...]
-    format: str = "parquet"
-    span: bool = False
+RUN_FN = "clickwright.models.training.run.run_fn"
 
 
 def create_pipeline(
@@ -40,24 +31,101 @@ def create_pipeline(
         schema: the TF Metadata schema that was derived from the spec.
     """
     run, spec = config.run, config.spec
-    spec_json = spec.model_dump_json()
 
-    examples = LogExampleGen(
-        input_base=str(files.folder),
-        spec=spec,
-        splits=files.splits,
-        file_format=files.format,
-        span=files.span,
+    example_gen = LogExampleGen(
+        str(files.folder), spec, files.splits, files.format, files.span
     )
-    statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
-    schema_importer = tfx.components.ImportSchemaGen(schema_file=str(schema))
+    examples = example_gen.outputs["examples"]
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=str(schema))
+    schema_channel = schema_gen.outputs["schema"]
+    # With the schema, so that integer ids are counted as names, not as numbers:
+    # their drift is invisible otherwise.
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=examples, schema=schema_channel
+    )
+    statistics = statistics_gen.outputs["statistics"]
+    previous_statistics = tfx.dsl.Resolver(
+        strategy_class=PreviousGoodStatistics,
+        statistics=statistics,
+        baseline_statistics=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.ExampleStatistics
+        ),
+    ).with_id("PreviousStatistics")
+    validator = DataValidator(
+        statistics,
+        schema_channel,
+        previous_statistics.outputs["baseline_statistics"],
+        source=str(files.folder),
+    )
+
+    transform = SpecTransform(examples, schema_channel, spec)
+    transform.add_upstream_node(validator)
+    trainer = tfx.components.Trainer(
+        run_fn=RUN_FN,
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["valid"]),
+        custom_config={
+            "spec": spec.model_dump_json(),
+            "model": run.model.model_dump(mode="json"),
+            "training": run.training,
+            "checkpoint_dir": str(paths.checkpoints),
+        },
+    )
+    model = trainer.outputs["model"]
+
+    champion = tfx.dsl.Resolver(
+        strategy_class=Champion,
+        model=model,
+        baseline_model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("LatestBlessedModel")
+    evaluator = ModelEvaluator(
+        examples=examples,
+        model=model,
+        baseline_model=champion.outputs["baseline_model"],
+        feature_spec=spec,
+        thresholds=config.thresholds,
+    )
+    publisher = Publisher(
+        model,
+        evaluator.outputs["blessing"],
+        destination=str(paths.serving_root(run.publish.directory)),
+        model_name=config.serving_name,
+        keep=run.publish.keep,
+        provenance={"config_sha256": config.sha256},
+    )
+
     return tfx.dsl.Pipeline(
         pipeline_name=run.name,
         pipeline_root=str(paths.artifacts),
-        components=[],
+        components=[
+            example_gen,
+            schema_gen,
+            statistics_gen,
+            previous_statistics,
+            validator,
+            transform,
+            trainer,
+            champion,
+            evaluator,
+            publisher,
+        ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(paths.database)
         ),
-        beam_pipeline_args=[],
+        beam_pipeline_args=_beam_arguments(run.beam_workers),
     )
+
+
+def _beam_arguments(workers: int) -> list[str]:
+    """One process needs no copies of the rows between processes."""
+    if workers == 1:
+        return ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+    return [
+        "--runner=DirectRunner",
+        "--direct_running_mode=multi_processing",
+        f"--direct_num_workers={workers}",
+    ]

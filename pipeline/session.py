@@ -52,7 +52,7 @@ _ROWS_OF = {
     "LogExampleGen": SPLITS,
     "StatisticsGen": SPLITS,
     "DataValidator": SPLITS,
-    "Transform": SPLITS,
+    "SpecTransform": SPLITS,
     "Trainer": ("train",),
     "ModelEvaluator": ("valid", "test"),
 }

@@ -14,13 +14,13 @@ from clickwright.pipeline.config import LoadedConfig
 
 UPSTREAM: dict[str, tuple[str, ...]] = {
     "LogExampleGen": (),
-    "StatisticsGen": ("LogExampleGen",),
     "ImportSchemaGen": (),
-    "PreviousStatistics": ("LogExampleGen",),
+    "StatisticsGen": ("LogExampleGen", "ImportSchemaGen"),
+    "PreviousStatistics": ("StatisticsGen",),
     "DataValidator": ("StatisticsGen", "ImportSchemaGen"),
-    "Transform": ("LogExampleGen", "ImportSchemaGen", "DataValidator"),
-    "LatestBlessedModel": (),
-    "Trainer": ("Transform",),
+    "SpecTransform": ("LogExampleGen", "ImportSchemaGen", "DataValidator"),
+    "Trainer": ("SpecTransform",),
+    "LatestBlessedModel": ("Trainer",),
     "ModelEvaluator": ("LogExampleGen", "Trainer"),
     "Publisher": ("Trainer", "ModelEvaluator"),
 }
@@ -38,7 +38,7 @@ def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:
     own: dict[str, object] = {
         "LogExampleGen": [input_fingerprint, run.data.format],
         "ImportSchemaGen": config.spec.model_dump_json(),
-        "Transform": config.spec.model_dump_json(),
+        "SpecTransform": config.spec.model_dump_json(),
         "Trainer": [run.model.model_dump(), run.training],
         "ModelEvaluator": run.evaluation.model_dump(),
         "Publisher": [config.serving_name, run.publish.model_dump()],

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from clickwright.schemas.source import Source, progress
+from clickwright.schemas.source import PreparedData, Source, progress
 from clickwright.schemas.strict_yaml import StrictModel
 
 
@@ -42,6 +42,14 @@ class MarketplaceSource(Source):
     def raw_fingerprint(self, raw: pathlib.Path | None) -> str:
         """Nothing is read: the options say everything."""
         return ""
+
+    def bayes_metrics(
+        self, prepared: PreparedData
+    ) -> dict[str, dict[str, float]] | None:
+        """Metrics of the true click probabilities; see `bayes.bayes_metrics`."""
+        from clickwright.schemas.marketplace.bayes import bayes_metrics
+
+        return bayes_metrics(prepared)
 
     def write(
         self, raw: pathlib.Path | None, directory: pathlib.Path

@@ -78,7 +78,7 @@ def test_newer_pythons_need_a_newer_glibc(
 def test_little_memory_is_refused(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = collections.namedtuple("memory", "available")  # noqa: PYI024
+    memory = collections.namedtuple("memory", "available")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory(2**30))
 
     found = check("memory", tmp_path)
