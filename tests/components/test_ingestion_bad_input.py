@@ -327,7 +327,7 @@ def test_a_full_disk_is_reported(
 ) -> None:
     class Full:
         def __init__(self, path: str, options: object) -> None:
-            self._file = pathlib.Path("/dev/full").open("wb", buffering=0)
+            self._file = pathlib.Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115
 
         def write(self, record: bytes) -> None:
             self._file.write(record)
