@@ -230,6 +230,8 @@ def metrics(auc: float, rows: float) -> dict[str, float]:
         "ece": 0.0041,
         "pcoc": 1.0123,
         "rows": float(rows),
+        "gauc_groups_used": 8_112.0,
+        "gauc_groups_skipped": 3_040.0,
     }
 
 
@@ -253,16 +255,18 @@ def evaluation() -> EvaluationResult:
             (("device", "fridge"),), {**metrics(math.nan, 3), "gauc": math.nan}
         )
     )
+    scores = np.random.default_rng(7).beta(1.2, 8.0, 20_000)
+    edges = np.quantile(scores, np.linspace(0, 1, 16)).tolist()
     bins, wilder = (
         tuple(
             CalibrationBin(
-                lower=i / 20,
-                upper=(i + 1) / 20,
-                rows=int(60_000 * math.exp(-i / 2.2)),
-                mean_prediction=(i + 0.45) / 20,
-                mean_label=(i + 0.45) / 20 * (1 + noise * math.sin(i)),
+                lower=low,
+                upper=high,
+                rows=ROWS["test"] / 15,
+                mean_prediction=(low + high) / 2,
+                mean_label=(low + high) / 2 * (1 + noise * math.sin(i)),
             )
-            for i in range(14)
+            for i, (low, high) in enumerate(itertools.pairwise(edges))
         )
         for noise in (0.03, 0.09)
     )

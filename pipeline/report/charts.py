@@ -21,14 +21,14 @@ from clickwright.pipeline.report.statistics import (
 
 Figure = dict[str, Any]
 
-LABEL_LENGTH = 18
+LABEL_LENGTH = 16
 """Characters of a value shown on an axis; the hover text shows more."""
 HOVER_LENGTH = 120
 MOST_SLICES = 30
 MOST_VALUES = 12
 ROW_HEIGHT = 26
 """Pixels a value on a vertical axis of names."""
-HEAVY_TAIL = 50
+HEAVY_TAIL = 20
 """Ratio of the maximum to the median from which an axis is logarithmic."""
 
 _AXIS = {
@@ -141,14 +141,16 @@ def comparison(
     return {"data": data, "layout": layout}
 
 
-def slices(found: Sequence[SliceMetrics], metric: Metric, overall: float) -> Figure:
+def slices(
+    found: Sequence[SliceMetrics], metric: Metric, overall: float | None
+) -> Figure:
     """A metric and the rows of the largest slices of one column.
 
     Args:
         found: the slices, each with `rows` among its metrics. The largest are shown,
             by number where their values are numbers, else the largest first.
         metric: what the dots show.
-        overall: the same metric over all rows, drawn as a line.
+        overall: the same metric over all rows, drawn as a line where it is known.
     """
     largest = sorted(found, key=lambda s: -s.metrics.get("rows", 0.0))[:MOST_SLICES]
     if all(_is_number(slice_name(s)) for s in largest):
@@ -195,7 +197,7 @@ def slices(found: Sequence[SliceMetrics], metric: Metric, overall: float) -> Fig
         "xaxis2": {
             "domain": [0.68, 1],
             "title": {"text": "Rows"},
-            "nticks": 3,
+            "nticks": 2,
             "tickformat": "~s",
             "tickangle": 0,
         },
@@ -207,7 +209,7 @@ def slices(found: Sequence[SliceMetrics], metric: Metric, overall: float) -> Fig
         },
         "margin": {"l": 8, "r": 16, "t": 26, "b": 8},
     }
-    if formats.known(overall):
+    if overall is not None and formats.known(overall):
         layout["shapes"] = [
             _line("x", overall, overall, "y domain", 0, 1, "var(--accent)")
         ]
@@ -232,17 +234,13 @@ def slice_name(found: SliceMetrics) -> str:
 
 
 def calibration(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
-    """Actual over predicted click rate by bin, and the rows of each bin below.
+    """Actual over predicted click rate by bin, and where the rows lie below.
 
     Args:
-        curves: bins by split; bins without rows are left out.
+        curves: bins by split, all of them with rows.
     """
-    filled = {
-        split: [b for b in bins if b.rows > 0 and formats.known(b.mean_label)]
-        for split, bins in curves.items()
-    }
     ends = [
-        max(b.mean_prediction, b.mean_label) for bins in filled.values() for b in bins
+        max(b.mean_prediction, b.mean_label) for bins in curves.values() for b in bins
     ]
     end = min(max(ends, default=1.0) * 1.06, 1.0)
     data: list[Figure] = [
@@ -256,7 +254,7 @@ def calibration(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
             "hoverinfo": "skip",
         }
     ]
-    for split, bins in filled.items():
+    for split, bins in curves.items():
         data.append(
             {
                 "type": "scatter",
@@ -272,22 +270,33 @@ def calibration(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
             }
         )
     # The last is the test split; bars on bars could not be told apart.
-    for split, bins in list(filled.items())[-1:]:
+    for split, bins in list(curves.items())[-1:]:
+        # The bins hold equally many rows: their density, not their height, tells
+        # where the predictions lie. Many rows of one score make a bin without width.
+        widths = [max(b.upper - b.lower, end / 200) for b in bins]
+        total = sum(b.rows for b in bins)
         data.append(
             {
                 "type": "bar",
                 "name": f"rows of {split}",
                 "showlegend": False,
                 "x": [(b.lower + b.upper) / 2 for b in bins],
-                "width": [(b.upper - b.lower) * 0.92 for b in bins],
-                "y": [b.rows for b in bins],
+                "width": widths,
+                "y": [b.rows / total / w for b, w in zip(bins, widths, strict=True)],
+                "customdata": [formats.count(b.rows) for b in bins],
+                "text": [
+                    f"{formats.metric(b.lower)} to {formats.metric(b.upper)}"
+                    for b in bins
+                ],
+                "textposition": "none",
                 "yaxis": "y2",
                 "marker": {"color": color(split), "opacity": 0.5},
-                "hovertemplate": f"%{{y:,}} rows of {split}<extra></extra>",
+                "hovertemplate": "predicted %{text}<br>"
+                f"%{{customdata}} rows of {split}<extra></extra>",
             }
         )
     layout = {
-        "height": 420,
+        "height": 520,
         "xaxis": {
             "range": [0, end],
             "title": {"text": "Predicted click rate"},
@@ -300,10 +309,8 @@ def calibration(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
         },
         "yaxis2": {
             "domain": [0, 0.24],
-            "type": "log",
             "title": {"text": "Rows"},
-            "nticks": 4,
-            "dtick": 1,
+            "showticklabels": False,
         },
     }
     return {"data": data, "layout": layout}
@@ -490,7 +497,8 @@ def _numeric(found: Mapping[str, FeatureStatistics]) -> Figure:
         "xaxis": {
             "type": "log" if logarithmic else "linear",
             "anchor": "y2" if boxes else "y",
-            "nticks": 7,
+            # Plotly would label 2 and 5 too, in a type too small to read.
+            **({"dtick": 1, "tickformat": "~s"} if logarithmic else {"nticks": 7}),
             "title": {"text": "Value (boxes: 10, 25, 50, 75 and 90% quantiles)"}
             if boxes
             else {"text": "Value"},
@@ -512,7 +520,7 @@ def _density(
     """Low, high, share a unit (or a decade) and share of each bucket.
 
     Comparable between splits, whose buckets differ. A bucket without width (many
-    rows of one value) is joined with the next.
+    rows of one value) is joined with the next, the last with the one before.
     """
     total = sum(b.count for b in buckets)
     steps: list[tuple[float, float, float, float]] = []
@@ -525,6 +533,13 @@ def _density(
             part = count / total if total else 0.0
             steps.append((low, bucket.high, part / width, part))
             count, low = 0.0, None
+    if count and steps:
+        start, end, _, part = steps[-1]
+        part += count / total
+        width = math.log10(end / start) if logarithmic else end - start
+        steps[-1] = (start, end, part / width, part)
+    elif count and low is not None:
+        steps = [(low - 0.5, low + 0.5, 1.0, 1.0)]  # one value in all rows
     return steps
 
 

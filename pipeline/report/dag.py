@@ -127,31 +127,35 @@ def _centres(
 
     def distance(one: str, other: str) -> float:
         # A bend is a line, not a box: it needs no room of its own.
-        return sum(WIDTH if n in nodes else GAP_X for n in (one, other)) / 2 + GAP_X
+        widths = [WIDTH if name in nodes else GAP_X for name in (one, other)]
+        return sum(widths) / 2 + GAP_X
 
     def spread(names: list[str], wished: Mapping[str, float]) -> dict[str, float]:
         placed: dict[str, float] = {}
-        for before, name in zip([None, *names], names, strict=False):
-            least = placed[before] + distance(before, name) if before else wished[name]
+        for i, name in enumerate(names):
+            least = wished[name]
+            if i:
+                least = placed[names[i - 1]] + distance(names[i - 1], name)
             placed[name] = max(wished[name], least)
         # Pushing goes right only; the layer as a whole moves back to its wishes.
         shift = sum(placed[n] - wished[n] for n in names) / len(names)
         return {n: x - shift for n, x in placed.items()}
 
-    centre = {
-        name: i * (WIDTH + GAP_X) for names in layers for i, name in enumerate(names)
+    result = {
+        name: i * float(WIDTH + GAP_X)
+        for names in layers
+        for i, name in enumerate(names)
     }
-    result: dict[str, float] = {n: float(x) for n, x in centre.items()}
     for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        neighbours = above if down else below
-        for names in layers if down else layers[::-1]:
+        downwards = sweep % 2 == 0
+        neighbours = above if downwards else below
+        for names in layers if downwards else layers[::-1]:
             wished = {
                 n: sum(result[m] for m in neighbours[n]) / len(neighbours[n])
                 if neighbours[n]
                 else result[n]
                 for n in names
             }
-            names.sort(key=lambda n: wished[n])
+            names.sort(key=wished.__getitem__)
             result.update(spread(names, wished))
     return result

@@ -144,7 +144,11 @@ def _view(record: RunRecord) -> dict[str, Any]:
                 figures[f"slices/{i}/{metric.key}"] = charts.slices(
                     group.largest, metric, overall
                 )
-    curves = {s: splits[s].calibration for s in ("valid", "test") if s in splits}
+    curves = {
+        s: [b for b in splits[s].calibration if b.rows > 0]
+        for s in ("valid", "test")
+        if s in splits
+    }
     if any(curves.values()):
         figures["calibration"] = charts.calibration(curves)
     learning = charts.learning_curves(
@@ -165,6 +169,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "valid": valid,
         "test": test,
         "groups": groups,
+        "curves": curves,
         "learning": list(learning),
         "features": features,
         "splits": {s: record.statistics[s] for s in _split_names(record)},

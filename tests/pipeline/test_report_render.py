@@ -1,6 +1,7 @@
 import html.parser
 import json
 import math
+import os
 import pathlib
 import re
 from typing import Any
@@ -22,7 +23,6 @@ from clickwright.components.evaluation.result import (
     SliceMetrics,
     SplitResult,
 )
-from clickwright.pipeline.report import render as module
 from clickwright.pipeline.report.anomalies import AnomalyRecord, DataCheck
 from clickwright.pipeline.report.learning_curve import EpochRecord
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
@@ -410,7 +410,7 @@ def test_a_full_disk_leaves_the_old_report(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(MachineError, match="No space left on device"):
         write_report(empty_run(), path)
 
