@@ -1,6 +1,7 @@
 """The simulated shop: writes a click log, and answers online."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -282,11 +283,11 @@ class Marketplace:
                 f"shapes {np.shape(history)} and {np.shape(times)}",
                 f"two equal lists for each of {batch} users",
             )
-        length = np.shape(history)[-1]
+        rows, length = math.prod(batch), np.shape(history)[-1]
         items = _inside("history", history, len(self.world.category), lowest=NO_ITEM)
         return {
-            "history": items.reshape(-1, length),
-            "history_times": _integers("history_times", times).reshape(-1, length),
+            "history": items.reshape(rows, length),
+            "history_times": _integers("history_times", times).reshape(rows, length),
         }
 
 

@@ -60,17 +60,17 @@ _BLOCK = 512  # requests whose attention weights fit the processor's cache
 class Weights:
     """How much each effect counts; 0 takes an effect out."""
 
-    bias: float = -2.0
-    category: float = 0.3
+    bias: float = -1.4
+    category: float = 0.4
     brand: float = 0.3
-    segment_category: float = 0.7
+    segment_category: float = 1.0
     segment_brand: float = 0.5
-    device_hour: float = 0.4
+    device_hour: float = 0.5
     price: float = 0.8
-    appeal: float = 0.4
-    taste: float = 0.4
-    history: float = 1.2
-    examination: float = 0.5
+    appeal: float = 0.2
+    taste: float = 0.2
+    history: float = 2.5
+    examination: float = 0.6
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,14 +43,14 @@ CATEGORIES = (
     "shoes",
     "toys",
 )
-BRANDS = tuple(f"brand_{number:02d}" for number in range(40))
+BRANDS = tuple(f"brand_{number:02d}" for number in range(20))
 DEVICES = ("desktop", "phone", "tablet")
 HOUR_BANDS = 6
 """The day in bands of four hours, the first from midnight."""
 VECTOR_WIDTH = 128
 STYLE_WIDTH = 8
 
-_BRANDS_A_CATEGORY = 8
+_BRANDS_A_CATEGORY = 5
 _DEVICE_SHARES = (0.3, 0.55, 0.15)
 
 
