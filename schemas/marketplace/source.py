@@ -1,5 +1,6 @@
 """The simulated shop's click log as Parquet."""
 
+import hashlib
 import pathlib
 from typing import Annotated, Any
 
@@ -40,8 +41,11 @@ class MarketplaceSource(Source):
     needs_raw = False
 
     def raw_fingerprint(self, raw: pathlib.Path | None) -> str:
-        """Nothing is read: the options say everything."""
-        return ""
+        """Digest of the simulator itself: what another one made is another log."""
+        digest = hashlib.sha256()
+        for module in sorted(self.folder().glob("*.py")):
+            digest.update(module.read_bytes())
+        return digest.hexdigest()
 
     def bayes_metrics(
         self, prepared: PreparedData

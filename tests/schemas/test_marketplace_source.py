@@ -177,6 +177,18 @@ def test_the_same_options_give_the_same_bytes(
     assert other.prepare(None, tmp_path).fingerprint != prepared.fingerprint
 
 
+def test_another_simulator_is_another_log(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = MarketplaceSource(SIZE).raw_fingerprint(None)
+    for module in MarketplaceSource.folder().glob("*.py"):
+        (tmp_path / module.name).write_bytes(module.read_bytes())
+    monkeypatch.setattr(MarketplaceSource, "folder", classmethod(lambda cls: tmp_path))
+    assert MarketplaceSource(SIZE).raw_fingerprint(None) == before
+    (tmp_path / "truth.py").write_text("# other effects\n")
+    assert MarketplaceSource(SIZE).raw_fingerprint(None) != before
+
+
 def test_progress_counts_up_to_all_rows(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,6 +260,10 @@ def test_the_details_tell_the_click_rate_and_the_bayes_metrics_of_all_rows(
     bayes = prepared.details["bayes"]
     assert bayes["auc"] == pytest.approx(roc_auc_score(click, probability))
     assert bayes["rows"] == 6_004
+
+
+def test_the_source_answers_for_the_truth(prepared: PreparedData) -> None:
+    assert MarketplaceSource(SIZE).bayes_metrics(prepared) == bayes_metrics(prepared)
 
 
 def test_metrics_agree_with_brute_force_with_ties_and_one_class_users() -> None:
