@@ -34,11 +34,11 @@ RESOLVERS = ("PreviousStatistics", "LatestBlessedModel")
 
 def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:
     """Digest of what each component's result depends on."""
-    run = config.run
+    run, spec = config.run, config.spec.model_dump_json()
     own: dict[str, object] = {
-        "LogExampleGen": [input_fingerprint, run.data.format],
-        "ImportSchemaGen": config.spec.model_dump_json(),
-        "SpecTransform": config.spec.model_dump_json(),
+        "LogExampleGen": [input_fingerprint, run.data.format, spec],
+        "ImportSchemaGen": spec,
+        "SpecTransform": spec,
         "Trainer": [run.model.model_dump(), run.training],
         "ModelEvaluator": run.evaluation.model_dump(),
         "Publisher": [config.serving_name, run.publish.model_dump()],

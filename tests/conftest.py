@@ -3,7 +3,9 @@
 import os
 import pathlib
 
+import pyarrow as pa
 import pytest
+from tiny_shop import Command, make_log
 
 # One quiet log level for every process that a test starts.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,3 +20,18 @@ def shared_data() -> pathlib.Path:
     if not folder.is_dir():
         pytest.skip(f"the public data sets are not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_log() -> dict[str, pa.Table]:
+    """Splits of a tiny shop's log."""
+    return make_log()
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Calls `clickwright` in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+    return Command(monkeypatch, capfd)

@@ -11,9 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from ml_metadata.metadata_store import metadata_store
-from ml_metadata.proto import metadata_store_pb2
-from tfx.orchestration import metadata
 
 from clickwright.pipeline import cli
 
@@ -92,6 +89,10 @@ class Shop:
 
     def unfinished_executions(self) -> list[str]:
         """Executions that ML Metadata believes to be under way."""
+        from ml_metadata.metadata_store import metadata_store
+        from ml_metadata.proto import metadata_store_pb2
+        from tfx.orchestration import metadata
+
         database = self.out / "metadata.sqlite"
         if not database.exists():
             return []
