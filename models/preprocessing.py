@@ -10,6 +10,7 @@ Ids: 0 is padding and missing, then the vocabulary, then the out-of-vocabulary r
 empty string, a number that is not finite.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -65,14 +66,13 @@ def preprocessing_fn(
         name: _lookup(name, feature.vocabulary, inputs[spec.column_of(name)])
         for name, feature in spec.vocabulary_features().items()
     }
-    outputs: dict[str, tf.Tensor] = {}
+    numeric = {n: f for n, f in spec.features.items() if isinstance(f, NumericFeature)}
+    outputs = _numerics(numeric, {n: inputs[spec.column_of(n)] for n in numeric})
     for name, feature in spec.features.items():
         match feature:
             case CategoricalFeature():
                 column = inputs[spec.column_of(name)]
                 outputs[name] = _scalar(column, PADDING_ID, lookups[name])
-            case NumericFeature():
-                outputs[name] = _numeric(feature, inputs[spec.column_of(name)])
             case MultiHotFeature(max_length=length):
                 column = inputs[spec.column_of(name)]
                 first = _ragged(column)[:, :length]
@@ -97,21 +97,23 @@ def _lookup(name: str, vocabulary: Vocabulary, column: Column) -> Lookup:
 
     A learned vocabulary is counted here, on the owner's column alone; everything
     that shares it looks up the same table. Its values are ordered by frequency,
-    then by value, both descending.
+    then by value, both descending. Integers are looked up as strings: TensorFlow
+    names a table after its file alone, and refuses a name that it knows with another
+    key type, from another spec in the same process.
     """
     match vocabulary:
         case LearnedVocabulary(min_count=min_count, oov_buckets=oov_buckets):
             # Not cut to `max_size`: a larger vocabulary stops the run, with its
             # size in the message.
             asset = tft.vocabulary(
-                _values(column),
+                _to_string(_values(column)),
                 frequency_threshold=min_count if min_count > 1 else None,
                 vocab_filename=name,
             )
 
             def ids(values: tf.Tensor) -> tf.Tensor:
                 return 1 + tft.apply_vocabulary(
-                    values, asset, num_oov_buckets=oov_buckets
+                    _to_string(values), asset, num_oov_buckets=oov_buckets
                 )
 
         case HashVocabulary(buckets=buckets):
@@ -128,44 +130,97 @@ def _lookup(name: str, vocabulary: Vocabulary, column: Column) -> Lookup:
     return lambda values: _unless_empty(values, ids(values))
 
 
-def _numeric(feature: NumericFeature, column: Column) -> tf.Tensor:
-    """Returns float32 values, or int64 bucket ids for `encoder: buckets`, `[batch]`.
+@dataclasses.dataclass(frozen=True)
+class _Moments:
+    """What the training split says of one numeric feature, float64 scalars.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        mean: mean.
+        deviation: standard deviation.
+    """
+
+    low: tf.Tensor
+    high: tf.Tensor
+    mean: tf.Tensor
+    deviation: tf.Tensor
+
+
+def _numerics(
+    features: Mapping[str, NumericFeature], columns: Mapping[str, Column]
+) -> dict[str, tf.Tensor]:
+    """Returns float32 values, or int64 bucket ids for `encoder: buckets`, `[batch]`."""
+    outputs: dict[str, tf.Tensor] = {}
+    linear: dict[str, tf.Tensor] = {}
+    for name, feature in features.items():
+        # float64, so that the squares in the variance of huge values stay finite.
+        raw = _scalar(
+            columns[name], float("nan"), lambda values: tf.cast(values, tf.float64)
+        )
+        if feature.encoder == "buckets":
+            outputs[name] = _buckets(feature, raw)
+        else:
+            linear[name] = _log1p(raw) if feature.scaling == "log1p" else raw
+    for name, moments in _moments(linear).items():
+        outputs[name] = _scaled(features[name], linear[name], moments)
+    return outputs
+
+
+def _moments(columns: Mapping[str, tf.Tensor]) -> dict[str, _Moments]:
+    """Learns the moments of all columns `[batch]` at once.
+
+    One analyzer of a matrix costs Beam as much as one of a column: a second and
+    more each, whatever the number of rows.
+    """
+    if not columns:
+        return {}
+    x = tf.stack(list(columns.values()), axis=1)  # [batch, columns]
+    known = tf.math.is_finite(x)
+    infinity = tf.fill(tf.shape(x), tf.constant(float("inf"), x.dtype))
+    # Mean and variance skip NaN by themselves.
+    x = tf.where(known, x, float("nan") * tf.ones_like(x))
+    low = tft.min(tf.where(known, x, infinity), reduce_instance_dims=False)
+    high = tft.max(tf.where(known, x, -infinity), reduce_instance_dims=False)
+    mean = tft.mean(x, reduce_instance_dims=False)
+    deviation = tf.sqrt(tft.var(x, reduce_instance_dims=False))
+    return {
+        name: _Moments(
+            *(_finite_or_zero(moment[i]) for moment in (low, high, mean, deviation))
+        )
+        for i, name in enumerate(columns)
+    }
+
+
+def _scaled(feature: NumericFeature, x: tf.Tensor, moments: _Moments) -> tf.Tensor:
+    """Returns the scaled values, float32 `[batch]`.
 
     Values beyond the range of the training split are moved to its border, so that
     no request reaches a model with a number far from all that it has seen.
     `scaling: none` leaves them as they are.
     """
-    # float64, so that the squares in the variance of huge values stay finite.
-    raw = _scalar(column, float("nan"), lambda values: tf.cast(values, tf.float64))
-    known = tf.math.is_finite(raw)
-    if feature.encoder == "buckets":
-        return _buckets(feature, raw, known)
-    x = _log1p(raw) if feature.scaling == "log1p" else raw
-    seen = tf.boolean_mask(x, known)
-    mean = _finite_or(tft.mean(seen), 0.0)
-    if feature.scaling == "none":
-        shift, width, clipped = tf.zeros_like(mean), tf.ones_like(mean), x
-    else:
-        low = _finite_or(tft.min(seen), 0.0)
-        high = _finite_or(tft.max(seen), 0.0)
-        clipped = tf.clip_by_value(x, low, high)
-        if feature.scaling == "min_max":
-            shift, width = low, high - low
-        else:
-            shift, width = mean, tf.sqrt(_finite_or(tft.var(seen), 0.0))
+    known = tf.math.is_finite(x)
     if feature.default is None:
-        default = mean
+        default = moments.mean
     else:
-        default = tf.constant(feature.default, tf.float64)
+        default = tf.constant(feature.default, x.dtype)
         if feature.scaling == "log1p":
             default = _log1p(default)
+    if feature.scaling == "none":
+        return tf.cast(tf.where(known, x, default), tf.float32)
+    clipped = tf.clip_by_value(x, moments.low, moments.high)
+    if feature.scaling == "min_max":
+        shift, width = moments.low, moments.high - moments.low
+    else:
+        shift, width = moments.mean, moments.deviation
     filled = tf.where(known, clipped, default)
     # A constant column has no width and becomes 0.
     return tf.cast(tf.math.divide_no_nan(filled - shift, width), tf.float32)
 
 
-def _buckets(feature: NumericFeature, raw: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+def _buckets(feature: NumericFeature, raw: tf.Tensor) -> tf.Tensor:
     """Returns quantile buckets 1 .. `buckets`; missing is 0 or the default's."""
+    known = tf.math.is_finite(raw)
     boundaries = tft.quantiles(
         tf.boolean_mask(raw, known),
         feature.buckets,
@@ -272,6 +327,6 @@ def _log1p(x: tf.Tensor) -> tf.Tensor:
     return tf.sign(x) * tf.math.log1p(tf.abs(x))
 
 
-def _finite_or(x: tf.Tensor, otherwise: float) -> tf.Tensor:
-    """Returns x, or `otherwise` when there was no value to learn it from."""
-    return tf.where(tf.math.is_finite(x), x, tf.constant(otherwise, x.dtype))
+def _finite_or_zero(x: tf.Tensor) -> tf.Tensor:
+    """Returns x, or 0 when there was no value to learn it from."""
+    return tf.where(tf.math.is_finite(x), x, tf.zeros_like(x))
