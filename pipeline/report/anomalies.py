@@ -37,6 +37,11 @@ class ComparisonRecord:
     value: float
     threshold: float
 
+    @property
+    def used(self) -> float:
+        """Share of the bound that the distance takes: above 1 it is exceeded."""
+        return self.value / self.threshold if self.threshold else float(self.value > 0)
+
 
 @dataclass(frozen=True)
 class DataCheck:

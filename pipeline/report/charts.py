@@ -82,15 +82,14 @@ def color(split: str) -> str:
 
 
 def comparison(
-    metrics: Sequence[Metric], models: Sequence[tuple[str, Mapping[str, float]]]
+    metrics: Sequence[Metric], models: Sequence[tuple[str, str, Mapping[str, float]]]
 ) -> Figure:
     """One dot a model and metric, on a scale a metric.
 
     Args:
         metrics: one panel each, first on top.
-        models: names and metrics of the models, first on top.
+        models: name, color and metrics of each model, first on top.
     """
-    colors = ["var(--test)", "var(--valid)", "var(--muted)", "var(--ink)"]
     data = []
     layout: Figure = {
         "height": len(metrics) * (len(models) * 30 + 44) + 8,
@@ -101,8 +100,8 @@ def comparison(
     share = 1 / len(metrics)
     for i, m in enumerate(metrics):
         number = "" if i == 0 else str(i + 1)
-        shown = [(n, v[m.key]) for n, v in models if formats.known(v.get(m.key))]
-        values = [v for _, v in shown]
+        shown = [(n, c, v[m.key]) for n, c, v in models if formats.known(v.get(m.key))]
+        values = [v for _, _, v in shown]
         room = max((max(values) - min(values)) * 0.35, 1e-3) if values else 1e-3
         data.append(
             {
@@ -110,14 +109,11 @@ def comparison(
                 "mode": "markers+text",
                 "name": m.label,
                 "x": values,
-                "y": [plain(n) for n, _ in shown],
+                "y": [plain(n) for n, _, _ in shown],
                 "text": [formats.metric(v) for v in values],
                 "textposition": "middle right",
                 "cliponaxis": False,
-                "marker": {
-                    "size": 11,
-                    "color": [colors[_index(models, n) % 4] for n, _ in shown],
-                },
+                "marker": {"size": 11, "color": [c for _, c, _ in shown]},
                 "hovertemplate": "%{y}: %{text}<extra></extra>",
                 "xaxis": f"x{number}",
                 "yaxis": f"y{number}",
@@ -128,7 +124,7 @@ def comparison(
             "type": "category",
             "autorange": "reversed",
             "categoryorder": "array",
-            "categoryarray": [plain(n) for n, _ in models],
+            "categoryarray": [plain(n) for n, _, _ in models],
             "domain": [top - share * 0.72, top - share * 0.1],
             "anchor": f"x{number}",
         }
@@ -606,7 +602,3 @@ def _ticks(names: Sequence[str]) -> Figure:
         "tickvals": list(range(len(names))),
         "ticktext": [plain(n, LABEL_LENGTH) for n in names],
     }
-
-
-def _index(models: Sequence[tuple[str, Mapping[str, float]]], name: str) -> int:
-    return [n for n, _ in models].index(name)

@@ -41,7 +41,7 @@ def quantity(value: float | None) -> str:
     """A value in a column's own unit, with four significant digits."""
     if value is None or not known(value):
         return UNKNOWN
-    if value == int(value) and abs(value) < 1e9:
+    if value == int(value) and abs(value) < 1e15:
         return f"{value:,.0f}"
     return f"{value:,.4g}" if 1e-3 <= abs(value) < 1e9 else f"{value:.3e}"
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from clickwright.components.evaluation.result import SliceMetrics, SplitResult
 from clickwright.pipeline.report import charts, dag, formats
+from clickwright.pipeline.report.anomalies import ComparisonRecord
 from clickwright.pipeline.report.comparison import METRICS, metric_rows
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
@@ -126,16 +127,17 @@ def _view(record: RunRecord) -> dict[str, Any]:
         bayes.get("test", {}),
     )
     figures: dict[str, charts.Figure] = {}
-    models = {
-        "test": test.overall if test else {},
-        "valid": valid.overall if valid else {},
-        "blessed, test": blessed,
-        "Bayes, test": bayes.get("test", {}),
-    }
+    models: list[tuple[str, str, Mapping[str, float]]] = [
+        ("test", "var(--test)", test.overall if test else {}),
+        ("valid", "var(--valid)", valid.overall if valid else {}),
+        ("blessed, test", "var(--muted)", blessed),
+        ("Bayes, test", "var(--accent)", bayes.get("test", {})),
+    ]
     if rows:
-        compared = [m for m in METRICS if m.key in ("auc", "logloss")]
-        known = [(name, values) for name, values in models.items() if values]
-        figures["comparison"] = charts.comparison(compared, known)
+        figures["comparison"] = charts.comparison(
+            [m for m in METRICS if m.key in ("auc", "logloss")],
+            [model for model in models if model[2]],
+        )
     groups = _slice_groups(test) if test else []
     for i, group in enumerate(groups):
         for metric in METRICS:
@@ -172,6 +174,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "curves": curves,
         "learning": list(learning),
         "features": features,
+        "comparisons": _closest_first(record),
         "splits": {s: record.statistics[s] for s in _split_names(record)},
         "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},
     }
@@ -288,6 +291,12 @@ def _slice_groups(result: SplitResult) -> list[_SliceGroup]:
         )
         for columns, found in groups.items()
     ]
+
+
+def _closest_first(record: RunRecord) -> list[ComparisonRecord]:
+    """Drift and skew, those closest to their bounds first."""
+    found = record.data_check.comparisons if record.data_check else ()
+    return sorted(found, key=lambda c: -c.used)
 
 
 def _split_names(record: RunRecord) -> list[str]:

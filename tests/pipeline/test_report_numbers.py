@@ -52,7 +52,13 @@ def test_short_counts_carry_over(value: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(24.0, "24"), (1054.37, "1,054"), (0.30521, "0.3052"), (0.00001, "1.000e-05")],
+    [
+        (24.0, "24"),
+        (1704067388.0, "1,704,067,388"),
+        (1054.37, "1,054"),
+        (0.30521, "0.3052"),
+        (0.00001, "1.000e-05"),
+    ],
 )
 def test_quantities_keep_four_digits(value: float, text: str) -> None:
     assert formats.quantity(value) == text

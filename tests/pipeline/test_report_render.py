@@ -105,7 +105,7 @@ def test_the_verdict_comes_first(finished: Page) -> None:
 
 
 def test_the_metrics_table_shows_the_evaluation(finished: Page) -> None:
-    rows = {row[0]: row[1:] for row in table(finished, "Blessed model and Bayes")}
+    rows = {row[0]: row[1:] for row in table(finished, "Metrics of this model")}
 
     assert rows["AUC"] == [
         "0.7881",
@@ -289,7 +289,7 @@ def test_numbers_that_are_none_read_as_a_dash_and_null() -> None:
     page = Page(render(record))
 
     assert figures(page)["slices/0/auc"]["data"][0]["x"] == [None]
-    rows = {row[0]: row[1:] for row in table(page, "Blessed model and Bayes")}
+    rows = {row[0]: row[1:] for row in table(page, "Metrics of this model")}
     assert rows["AUC"] == ["–"] * 6
 
 
@@ -332,7 +332,7 @@ def test_without_bayes_and_blessed_model_the_table_says_so() -> None:
         )
     )
 
-    (header, *_) = table(page, "Blessed model and Bayes")
+    (header, *_) = table(page, "Metrics of this model")
     assert header == ["Metric", "Valid", "Test"]
     assert "There is no blessed model to compare with yet." in page.text
     assert "the true click probability of these data is not known" in page.text
