@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clickwright.models.training.epoch_record import EpochRecord
-from clickwright.schemas.errors import DataError, MachineError
+from clickwright.schemas.errors import DataError, storage_error
 
 FILE_NAME = "state.npz"
 Arrays = Sequence[np.ndarray[Any, Any]]
@@ -72,11 +72,7 @@ class Checkpoint:
             finally:
                 staging.unlink(missing_ok=True)
         except OSError as error:
-            raise MachineError(
-                f"The training checkpoint cannot be written: {error.strerror}.",
-                where=str(self._file),
-                fix="free disk space, or make the folder writable, and run again",
-            ) from error
+            raise storage_error(error, self._file) from error
 
     def load(self) -> State | None:
         """Reads the state back; None when there is none.

@@ -1,0 +1,87 @@
+"""The Trainer component's function on what Transform wrote."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.utils import import_utils
+from transformed_shop import SPEC, Transformed, encode, make_rows
+
+from clickwright.models.metrics.auc import area_under_roc
+from clickwright.models.training import run
+
+
+def make_args(
+    transformed: Transformed, folder: pathlib.Path, number: int = 1, **training: Any
+) -> FnArgs:
+    return FnArgs(
+        train_files=[str(transformed.train / "*")],
+        eval_files=[str(transformed.valid / "*")],
+        transform_graph_path=str(transformed.graph),
+        serving_model_dir=str(folder / f"model-{number}" / "Format-Serving"),
+        model_run_dir=str(folder / f"run-{number}"),
+        custom_config={
+            "spec": SPEC.model_dump_json(),
+            "model": {"name": "logistic_regression", "params": {}},
+            "training": {"epochs": 3, "batch_size": 128, **training},
+            "checkpoint_dir": str(folder / "checkpoints"),
+        },
+    )
+
+
+def logged(args: FnArgs) -> list[dict[str, Any]]:
+    log = pathlib.Path(args.model_run_dir) / "training_log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_training_leaves_a_model_a_log_and_no_checkpoint(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = make_args(transformed, tmp_path, learning_rate=0.05)
+    for _ in range(2):  # TFX reloads the module from the second time on
+        run_fn = import_utils.import_func_from_module(
+            "clickwright.models.training.run", "run_fn"
+        )
+    run_fn(args)
+    aucs = [line["valid_auc"] for line in logged(args)]
+    assert len(aucs) == 3 and max(aucs) > 0.6
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+    score = tf.saved_model.load(args.serving_model_dir).signatures["serving_default"]
+    valid = [row for row in make_rows(600, seed=2) if row["click"] is not None]
+    examples = tf.constant([encode(row) for row in valid])
+    auc = area_under_roc(
+        [row["click"] for row in valid],
+        np.asarray(score(examples=examples)["probability"]),
+        [row["importance"] for row in valid],
+    )
+    assert auc == pytest.approx(max(aucs), abs=1e-4)
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(
+    transformed: Transformed, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_until_killed(args: FnArgs) -> None:
+        def killed(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(run, "export", killed)
+            with pytest.raises(KeyboardInterrupt):
+                run.run_fn(args)
+
+    first = make_args(transformed, tmp_path, 1)
+    run_until_killed(first)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+    other = make_args(transformed, tmp_path, 2, seed=1)
+    run_until_killed(other)  # another training: it keeps a state of its own
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+    again = make_args(transformed, tmp_path, 3)
+    run.run_fn(again)
+    # Equal to the clock: nothing was trained again.
+    assert logged(again) == logged(first) != logged(other)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
