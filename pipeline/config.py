@@ -16,6 +16,8 @@ from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.spec import FeatureSpec, Name, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
 
+LogFormat = Literal["parquet", "csv", "tfrecord"]
+
 
 class DataConfig(StrictModel):
     """Where the log comes from: a data set by name, or files with a spec of theirs."""
@@ -28,7 +30,7 @@ class DataConfig(StrictModel):
     """Path of a `features.yaml`, relative to this file, for files of your own."""
     path: str | None = None
     """Folder of the files, relative to this file. `--data` takes precedence."""
-    format: Literal["parquet", "csv", "tfrecord"] = "parquet"
+    format: LogFormat = "parquet"
     span: bool = False
     """Whether `path` holds `span-1/`, `span-2/` ...; the latest is ingested."""
 

@@ -5,7 +5,7 @@ import hashlib
 import pathlib
 from collections.abc import Mapping
 
-from clickwright.pipeline.config import LoadedConfig
+from clickwright.pipeline.config import LoadedConfig, LogFormat
 from clickwright.pipeline.paths import RunPaths
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
@@ -31,7 +31,7 @@ class InputFiles:
     folder: pathlib.Path
     splits: tuple[str, ...]
     fingerprint: str
-    format: str = "parquet"
+    format: LogFormat = "parquet"
     span: bool = False
     rows: int | None = None
     bayes: Mapping[str, Mapping[str, float]] | None = None

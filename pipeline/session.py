@@ -22,6 +22,7 @@ from clickwright.pipeline.local import (
 )
 from clickwright.pipeline.paths import RunPaths
 from clickwright.pipeline.pipeline import create_pipeline
+from clickwright.pipeline.report.anomalies import read_data_check
 from clickwright.pipeline.report.learning_curve import (
     EpochRecord,
     read_learning_curve,
@@ -212,6 +213,7 @@ class Session:
         log: pathlib.Path,
     ) -> RunRecord:
         statistics = artifacts.first("ExampleStatistics")
+        anomalies = artifacts.first("ExampleAnomalies")
         model_run = artifacts.first("ModelRun")
         return RunRecord(
             pipeline=self._config.run.name,
@@ -221,7 +223,7 @@ class Session:
             blessed=summary["blessed"],
             published=summary["published"],
             failures=tuple(summary["failures"]),
-            error=f"{error.node}: {error.what} {error.fix}".strip() if error else None,
+            error=_sentence(error) if error else None,
             log=str(log),
             config_sha256=self._config.sha256,
             config_yaml=self._config.text,
@@ -229,6 +231,7 @@ class Session:
             seconds=seconds,
             nodes=self._nodes(artifacts, summary),
             statistics=read_statistics(statistics.uri) if statistics else {},
+            data_check=read_data_check(anomalies.uri) if anomalies else None,
             learning_curve=_learning_curve(model_run),
             evaluation=evaluation,
             bayes=self._files.bayes,
@@ -241,7 +244,6 @@ class Session:
         self, artifacts: RunArtifacts, summary: Mapping[str, Any]
     ) -> tuple[NodeRecord, ...]:
         ended = {c["name"]: c for c in summary["components"]}
-        first = next(iter(self._graph))
         nodes = [
             NodeRecord(
                 "Prepare",
@@ -260,7 +262,7 @@ class Session:
                     end["state"] if end else "skipped",
                     end["seconds"] if end else None,
                     end["rows"] if end else None,
-                    node.upstream or (("Prepare",) if name == first else ()),
+                    ("Prepare",) if name == "LogExampleGen" else node.upstream,
                     tuple(_record_of(a) for a in artifacts.all() if a.producer == name),
                 )
             )
@@ -300,6 +302,11 @@ def _record_of(artifact: Artifact) -> ArtifactRecord:
         artifact.producer,
         artifact.created,
     )
+
+
+def _sentence(failure: NodeFailure) -> str:
+    parts = (failure.where, failure.what, failure.fix and f"Fix: {failure.fix}")
+    return "\n".join((failure.node, *(part for part in parts if part)))
 
 
 def _learning_curve(model_run: Artifact | None) -> tuple[EpochRecord, ...]:
