@@ -86,7 +86,7 @@ def make_rows(rows: int, seed: int, known: int = 20) -> list[Row]:
     def sometimes(value: Any) -> Any:
         return None if rng.random() < 0.2 else value
 
-    made = []
+    made: list[Row] = []
     for _ in range(rows):
         user, item = int(rng.integers(known)), int(rng.integers(known))
         price = float(np.float32(rng.lognormal(2.0)))

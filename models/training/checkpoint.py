@@ -16,6 +16,7 @@ from clickwright.schemas.errors import DataError, storage_error
 
 FILE_NAME = "state.npz"
 Arrays = Sequence[np.ndarray[Any, Any]]
+"""Values of variables, in the variables' order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Checkpoint:
             self.directory.mkdir(parents=True, exist_ok=True)
             try:
                 with staging.open("wb") as file:
-                    np.savez(file, **arrays)  # type: ignore[arg-type]
+                    np.savez(file, **arrays)
                     file.flush()
                     os.fsync(file.fileno())
                 staging.replace(self._file)

@@ -3,6 +3,7 @@
 TFX takes it by its dotted path and reloads this module, so no class lives here.
 """
 
+import functools
 import logging
 import pathlib
 from collections.abc import Mapping
@@ -57,14 +58,14 @@ def run_fn(fn_args: Any) -> None:
 
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
-    columns = {
-        "label": spec.label,
-        "weight": SAMPLE_WEIGHT if spec.weight else None,
-    }
-    train = read_examples(
-        train_files, inputs, split="train", max_rows=params.max_train_rows, **columns
+    read = functools.partial(
+        read_examples,
+        inputs=inputs,
+        label=spec.label,
+        weight=SAMPLE_WEIGHT if spec.weight else None,
     )
-    valid = read_examples(valid_files, inputs, split="valid", **columns)
+    train = read(train_files, split="train", max_rows=params.max_train_rows)
+    valid = read(valid_files, split="valid")
 
     keras.utils.set_random_seed(params.seed)
     trainer = Trainer(registry.build(name, inputs, model_params), params)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
-from clickwright.models.training.checkpoint import Checkpoint, State
+from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples
 from clickwright.models.training.params import TrainingParams
@@ -88,7 +88,7 @@ class Trainer:
         log = log or TrainingLog(None, self._params, train.rows)
         plateau = Plateau(self._params)
         records: list[EpochRecord] = []
-        best = self._values()
+        best: Arrays = self._values()
         state = checkpoint.load() if checkpoint else None
         if state is not None:
             logger.info("resuming after epoch %d", state.records[-1].epoch)
@@ -203,7 +203,7 @@ class Trainer:
     def _values(self) -> list[np.ndarray[Any, Any]]:
         return [np.array(v) for v in self.model.variables]
 
-    def _state(self, best: Any, records: tuple[EpochRecord, ...]) -> State:
+    def _state(self, best: Arrays, records: tuple[EpochRecord, ...]) -> State:
         optimizer = [np.array(v) for v in self._optimizer.variables]
         return State(self._values(), optimizer, best, records)
 

@@ -219,7 +219,7 @@ def test_probability_is_a_float32_sigmoid() -> None:
     assert output.dtype == np.float32
 
 
-BATTERY = {
+BATTERY: dict[str, tuple[Any, Any, tuple[int, ...]]] = {
     "fused_embedding": (
         functools.partial(FusedEmbedding, INPUTS, width=3),
         FEATURES,

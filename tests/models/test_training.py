@@ -120,20 +120,25 @@ def test_logistic_regression_learns_the_click_rates_of_one_field() -> None:
 
 def test_the_loss_is_the_weighted_mean_over_rows_with_a_label() -> None:
     trainer = make_trainer("logistic_regression")
-    features = {"user": [1, 2, 3], "item": [1, 1, 1], "price": np.float32([0, 1, 2])}
+    features = {"user": [1, 2, 3], "item": [1, 1, 1], "price": [0.0, 1.0, 2.0]}
     trainer.model.get_layer("linear").weights_table.embeddings.assign(
         np.linspace(-1, 1, 35).reshape(-1, 1)
     )
     arrays = {name: np.array(v) for name, v in features.items()}
+    arrays["price"] = arrays["price"].astype(np.float32)
     p = np.asarray(trainer.model(arrays)["probability"], np.float64)
-    loss = trainer._train_on(arrays, np.float32([1, 0, 0]), np.float32([2.0, 0.5, 0.0]))
+    loss = trainer._train_on(
+        arrays,
+        np.array([1.0, 0.0, 0.0], np.float32),
+        np.array([2.0, 0.5, 0.0], np.float32),
+    )
     want = (2.0 * -np.log(p[0]) + 0.5 * -np.log1p(-p[1])) / 2.5
     assert float(loss) == pytest.approx(want, rel=1e-5)
 
 
 def test_rows_without_a_label_teach_nothing() -> None:
     rows = 64
-    features = {
+    features: dict[str, np.ndarray[Any, Any]] = {
         "user": np.arange(rows) % 11 + 1,
         "item": np.arange(rows) % 7 + 1,
         "price": np.zeros(rows, np.float32),
