@@ -1,0 +1,216 @@
+"""The evaluator's work."""
+
+import logging
+import os
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from clickwright.components.evaluation import spec as keys
+from clickwright.components.evaluation.eval_config import eval_config, slice_columns
+from clickwright.components.evaluation.evaluate import Plan, evaluate
+from clickwright.components.evaluation.result import EvaluationResult
+from clickwright.components.evaluation.row_columns import RowColumns
+from clickwright.components.evaluation.score_files import first_problem, read_batches
+from clickwright.components.evaluation.scorer import Scorer
+from clickwright.components.evaluation.tfma_files import read_split
+from clickwright.components.evaluation.thresholds import Thresholds
+from clickwright.components.evaluation.verdict import failures
+from clickwright.schemas.errors import DataError
+from clickwright.schemas.spec import FeatureSpec
+
+DECIDING = "test"
+"""The split that decides; its results lie where TFX's Evaluator puts them."""
+SPLITS = ("valid", DECIDING)
+
+progress = logging.getLogger("clickwright.progress")
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Measures a model, compares it with the blessed one, and decides."""
+
+    def Do(  # noqa: N802, the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Evaluates the model on the splits `valid` and `test`.
+
+        Args:
+            input_dict: `examples`, one `Examples` with both splits; `model`, one
+                `Model`; `baseline_model`, one `Model` or none.
+            output_dict: `evaluation`, one `ModelEvaluation`; `blessing`, one
+                `ModelBlessing`, whose custom properties are set.
+            exec_properties: as in `ModelEvaluatorSpec`.
+
+        Raises:
+            DataError: the examples do not fit the spec or the model, are damaged, or a
+                split holds no labelled row.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        spec = FeatureSpec.model_validate_json(exec_properties[keys.FEATURE_SPEC_KEY])
+        thresholds = Thresholds.model_validate_json(
+            exec_properties[keys.THRESHOLDS_KEY]
+        )
+        examples = artifact_utils.get_single_instance(input_dict[keys.EXAMPLES_KEY])
+        model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
+        baselines = input_dict.get(keys.BASELINE_MODEL_KEY) or []
+        evaluation = artifact_utils.get_single_instance(
+            output_dict[keys.EVALUATION_KEY]
+        )
+        blessing = artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY])
+
+        files = {split: _files(examples, split) for split in SPLITS}
+        problem = _cannot_score(baselines[0], files[DECIDING]) if baselines else None
+        models = {tfma.CANDIDATE_KEY: _saved_model(model)}
+        if baselines and problem is None:
+            models[tfma.BASELINE_KEY] = _saved_model(baselines[0])
+        else:
+            models = {"": models[tfma.CANDIDATE_KEY]}
+        plan = Plan(
+            config=tfma.utils.update_eval_config_with_defaults(
+                eval_config(spec, thresholds),
+                has_baseline=tfma.BASELINE_KEY in models,
+                rubber_stamp=True,
+            ),
+            columns=RowColumns.of(spec),
+            slicings=slice_columns(spec),
+            models=models,
+            files=files,
+            outputs={split: _folder(evaluation, split) for split in SPLITS},
+            total_rows=_total_rows(examples),
+        )
+        self._run(plan)
+
+        result = _judge(plan, spec, thresholds, problem)
+        result.write(evaluation.uri)
+        _bless(blessing, model, baselines, result.blessed)
+        test = result.splits[DECIDING].overall
+        progress.info(
+            "evaluated",
+            extra={
+                "rows": int(sum(s.overall["rows"] for s in result.splits.values())),
+                "detail": f"test auc {test['auc']:.4f}, "
+                + ("blessed" if result.blessed else "not blessed"),
+            },
+        )
+
+    def _run(self, plan: Plan) -> None:
+        problems = os.path.join(self._get_tmp_dir(), "problems")
+        with self._make_beam_pipeline() as pipeline:
+            evaluate(pipeline, plan, problems)
+        found = [
+            line
+            for path in fileio.glob(f"{problems}*")
+            for line in io_utils.read_string_file(path).splitlines()
+        ]
+        error = first_problem(found)
+        if error is not None:
+            raise error
+
+
+def _judge(
+    plan: Plan, spec: FeatureSpec, thresholds: Thresholds, problem: str | None
+) -> EvaluationResult:
+    candidate = next(iter(plan.models))
+    splits = {
+        split: read_split(folder, candidate, spec)
+        for split, folder in plan.outputs.items()
+    }
+    for split, result in splits.items():
+        if not result.overall["rows"] > 0:
+            raise DataError(
+                f"The split `{split}` holds no row with a label `{spec.label}`.",
+                where=os.path.dirname(plan.files[split][0]),
+                fix="change the spec's `split`, or bring more data",
+            )
+    broken = failures(tfma.load_validation_result(plan.outputs[DECIDING]), DECIDING)
+    if not thresholds.rules():
+        broken += ("no threshold is configured, so nothing can be blessed",)
+    if problem is not None and thresholds.compares:
+        broken += (f"the comparison with the blessed model fails: {problem}",)
+    baseline = None
+    if tfma.BASELINE_KEY in plan.models:
+        folder = plan.outputs[DECIDING]
+        baseline = read_split(folder, tfma.BASELINE_KEY, spec).overall
+    return EvaluationResult(splits, not broken, broken, baseline, problem)
+
+
+def _bless(
+    blessing: types.Artifact,
+    model: types.Artifact,
+    baselines: list[types.Artifact],
+    blessed: bool,
+) -> None:
+    """Writes the blessing as TFX's Evaluator does, property for property."""
+    properties = [
+        (
+            model,
+            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY,
+            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY,
+        )
+    ]
+    if baselines:
+        properties.append(
+            (
+                baselines[0],
+                constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY,
+                constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY,
+            )
+        )
+    for artifact, uri_key, id_key in properties:
+        blessing.set_string_custom_property(uri_key, artifact.uri)
+        blessing.set_int_custom_property(id_key, artifact.id)
+    name, value = (
+        (constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE)
+        if blessed
+        else (constants.NOT_BLESSED_FILE_NAME, constants.NOT_BLESSED_VALUE)
+    )
+    io_utils.write_string_file(os.path.join(blessing.uri, name), "")
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
+
+
+def _cannot_score(baseline: types.Artifact, files: list[str]) -> str | None:
+    """Why the blessed model does not score these examples; None if it does."""
+    try:
+        for batch in read_batches(files[0], batch_rows=1):
+            Scorer(_saved_model(baseline)).score(batch)
+            break
+    except DataError as error:
+        return error.what
+    return None
+
+
+def _saved_model(model: types.Artifact) -> str:
+    path: str = path_utils.serving_model_path(model.uri)
+    return path
+
+
+def _files(examples: types.Artifact, split: str) -> list[str]:
+    folder = artifact_utils.get_split_uri([examples], split)
+    found = sorted(fileio.glob(io_utils.all_files_pattern(folder)))
+    if not found:
+        raise DataError(
+            f"The split `{split}` holds no file.",
+            where=folder,
+            fix="ingest the log again",
+        )
+    return found
+
+
+def _folder(evaluation: types.Artifact, split: str) -> str:
+    return evaluation.uri if split == DECIDING else os.path.join(evaluation.uri, split)
+
+
+def _total_rows(examples: types.Artifact) -> int | None:
+    names = [f"rows_{split}" for split in SPLITS]
+    if not all(examples.has_custom_property(name) for name in names):
+        return None
+    return sum(examples.get_int_custom_property(name) for name in names)
