@@ -33,7 +33,9 @@ from clickwright.schemas.spec import SPLITS
 
 TRAIN = SPLITS[0]
 _COMPARISONS = frozenset(
-    value for name, value in anomalies_pb2.AnomalyInfo.Type.items() if name.startswith("COMPARATOR_")
+    value
+    for name, value in anomalies_pb2.AnomalyInfo.Type.items()
+    if name.startswith("COMPARATOR_")
 )
 _NOTHING_TO_COMPARE = frozenset(
     {anomalies_pb2.AnomalyInfo.COMPARATOR_CONTROL_DATA_MISSING}

@@ -30,10 +30,12 @@ def findings(
     for column, info in sorted(anomalies.anomaly_info.items()):
         feature = features.get(column, schema_pb2.Feature())
         for reason in info.reason:
-            expected, found = _explain(
-                reason, column, feature, anomalies, statistics.datasets[0]
-            )
-            yield f"{split}: column `{column}`: expected {expected}; found {found}"
+            words = _explain(reason, column, feature, anomalies, statistics.datasets[0])
+            if words is None:
+                told = f"{reason.short_description}: {reason.description}".strip()
+            else:
+                told = f"expected {words[0]}; found {words[1]}"
+            yield f"{split}: column `{column}`: {told.removesuffix('.')}"
 
 
 def _explain(
@@ -42,11 +44,8 @@ def _explain(
     feature: schema_pb2.Feature,
     anomalies: anomalies_pb2.Anomalies,
     statistics: statistics_pb2.DatasetFeatureStatistics,
-) -> tuple[str, str]:
-    """Returns what was expected and what was found.
-
-    TFDV's own words stand in for the types that no spec of ours can bring about.
-    """
+) -> tuple[str, str] | None:
+    """Returns what was expected and what was found; None leaves it to TFDV's words."""
     description = reason.description.strip().removesuffix(".")
     match reason.type:
         case _Info.SCHEMA_MISSING_COLUMN:
@@ -79,14 +78,12 @@ def _explain(
             return _domain(feature), _uncapitalised(description)
         case _Info.FLOAT_TYPE_HAS_NAN | _Info.FLOAT_TYPE_HAS_INF:
             return "finite numbers", _uncapitalised(description)
-        case _Info.COMPARATOR_TREATMENT_DATA_MISSING:
-            return "values, as in the data compared with", "none"
         case (
             _Info.COMPARATOR_L_INFTY_HIGH
             | _Info.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH
         ):
             return _comparison(reason, column, anomalies)
-    return reason.short_description, description
+    return None
 
 
 def _comparison(
