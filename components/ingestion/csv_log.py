@@ -6,6 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import IO, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,6 +56,11 @@ class CsvLog(LogFile):
             return
         wanted = [columns[name] for name in names if name in columns]
         ragged: list[pyarrow.csv.InvalidRow] = []
+
+        def keep_ragged(row: pyarrow.csv.InvalidRow) -> Literal["skip"]:
+            ragged.append(row)
+            return "skip"
+
         with self._open() as source:
             reader = pyarrow.csv.open_csv(
                 source,
@@ -62,7 +68,7 @@ class CsvLog(LogFile):
                 pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
                 pyarrow.csv.ParseOptions(
                     newlines_in_values=True,
-                    invalid_row_handler=lambda row: ragged.append(row) or "skip",
+                    invalid_row_handler=keep_ragged,
                 ),
                 pyarrow.csv.ConvertOptions(
                     include_columns=[column.name for column in wanted],
@@ -99,7 +105,7 @@ class CsvLog(LogFile):
             )
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[io.BufferedIOBase]:
+    def _open(self) -> Iterator[IO[bytes]]:
         """Opens the file as bytes of CSV."""
         try:
             with FileSystems.open(
@@ -107,7 +113,9 @@ class CsvLog(LogFile):
             ) as source:
                 packed = source.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
                 source.seek(0)
-                yield gzip.GzipFile(fileobj=source) if packed else source
+                if packed:
+                    source = gzip.GzipFile(fileobj=source)
+                yield source
         except (
             *(OSError, EOFError, zlib.error, csv.Error),
             *(UnicodeDecodeError, pa.ArrowException),

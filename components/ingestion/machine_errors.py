@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import pathlib
 from collections.abc import Iterator
 
 import tensorflow as tf
 
-from clickwright.schemas.errors import MachineError
+from clickwright.schemas.errors import storage_error
 
 
 @contextlib.contextmanager
@@ -18,18 +19,11 @@ def machine_errors(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, tf.errors.OpError) as error:
-        full = isinstance(error, tf.errors.ResourceExhaustedError) or (
-            isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        )
-        if full:
-            raise MachineError(
-                "No space is left on the device.",
-                where=path,
-                fix="free disk space, or choose an output folder on another disk",
-            ) from error
-        raise MachineError(
-            f"Writing failed: {error}.",
-            where=path,
-            fix="choose an output folder that exists and may be written",
+    except OSError as error:
+        raise storage_error(error, pathlib.Path(path)) from error
+    except tf.errors.OpError as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        number = errno.ENOSPC if full else errno.EIO
+        raise storage_error(
+            OSError(number, error.message), pathlib.Path(path)
         ) from error

@@ -340,14 +340,14 @@ def test_a_full_disk_is_reported(
     for split in SPLITS:
         write(log(20), folder / split / "part-0.parquet")
 
-    refused(tmp_path, "No space is left", "free disk space", kind=MachineError)
+    refused(tmp_path, "No space is left", "free some space", kind=MachineError)
 
 
 def test_an_output_that_cannot_be_written_is_reported(tmp_path: pathlib.Path) -> None:
     lay(tmp_path, log(10))
     (tmp_path / "out").write_text("a file where the folder should be")
 
-    with pytest.raises(MachineError, match="choose an output folder"):
+    with pytest.raises(MachineError, match="choose a folder that you may write to"):
         ingest(tmp_path / "log", tmp_path / "out", spec())
 
 
