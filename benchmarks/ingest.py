@@ -38,7 +38,7 @@ def main(
     ] = True,
     folder: Annotated[
         pathlib.Path | None,
-        typer.Option(help="Where to work; about 3 GB for a million rows."),
+        typer.Option(help="Where to work; else the temporary folder."),
     ] = None,
 ) -> None:
     """Time LogExampleGen and Transform beside stock CsvExampleGen and Transform.
