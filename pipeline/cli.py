@@ -12,6 +12,7 @@ from typing import Annotated
 import rich.box
 import rich.console
 import rich.table
+import rich.text
 import typer
 
 from clickwright.schemas.errors import ClickwrightError
@@ -148,7 +149,7 @@ def spec_schema(
 
     target = output or file.with_name("schema.pbtxt")
     write_schema(load_spec(file), target)
-    rich.console.Console().print(f"wrote {target}", highlight=False)
+    rich.console.Console().print(f"wrote {target}", highlight=False, soft_wrap=True)
 
 
 @spec_app.command("json-schema")
@@ -182,7 +183,9 @@ def data_get(
     target = to or pathlib.Path("data") / name
     with watched(rich.console.Console(stderr=True), f"Fetch {name}"):
         source.fetch(target, mirror)
-    rich.console.Console().print(f"raw files are in {target}", highlight=False)
+    rich.console.Console().print(
+        f"raw files are in {target}", highlight=False, soft_wrap=True
+    )
 
 
 @app.command("models")
@@ -216,10 +219,12 @@ def main() -> None:
 
 def show_error(error: ClickwrightError, console: rich.console.Console) -> None:
     """Prints what is wrong, where, and what to do."""
-    console.print("[bold red]Error:[/]", error.what, markup=True, highlight=False)
-    for name, text in (("Where", error.where), ("Fix", error.fix)):
+    parts = (("Error", error.what), ("Where", error.where), ("Fix", error.fix))
+    for name, text in parts:
         if text:
-            console.print(f"[bold]{name}:[/]", text, highlight=False)
+            # As text, not as markup: messages quote brackets from the user's files.
+            line = rich.text.Text.assemble((f"{name}: ", "bold"), text)
+            console.print(line, soft_wrap=True)
 
 
 if __name__ == "__main__":
