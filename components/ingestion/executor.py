@@ -133,10 +133,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         raise_first_error(reports)
 
 
-def _probe(folder: str) -> None:
-    """Raises a MachineError if the folder takes no more data."""
-    path = os.path.join(folder, "probe")
-    with machine_errors(path), fileio.open(path, "wb") as file:
+def _probe(staging: str) -> None:
+    """Raises a MachineError if the output folder takes no more data."""
+    with (
+        machine_errors(os.path.dirname(staging)),
+        fileio.open(os.path.join(staging, "probe"), "wb") as file,
+    ):
         file.write(bytes(1 << 20))
 
 
