@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from ingestion_log import (
     SPEC,
     TWO_PROCESSES,
@@ -17,7 +18,7 @@ from ingestion_log import (
     write_records,
 )
 
-from clickwright.components.ingestion import parquet_log, shard_writer
+from clickwright.components.ingestion import parquet_log
 from clickwright.schemas.errors import ClickwrightError, DataError, MachineError
 from clickwright.schemas.spec import SPLITS
 
@@ -335,7 +336,7 @@ def test_a_full_disk_is_reported(
         def close(self) -> None:
             self._file.close()
 
-    monkeypatch.setattr(shard_writer.tf.io, "TFRecordWriter", Full)
+    monkeypatch.setattr(tf.io, "TFRecordWriter", Full)
     folder = tmp_path / "log"
     for split in SPLITS:
         write(log(20), folder / split / "part-0.parquet")
