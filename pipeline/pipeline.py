@@ -121,11 +121,13 @@ def create_pipeline(
 
 
 def _beam_arguments(workers: int) -> list[str]:
-    """One process needs no copies of the rows between processes."""
-    if workers == 1:
-        return ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+    """Beam on this machine: one process, or so many that rows are copied between."""
     return [
-        "--runner=DirectRunner",
-        "--direct_running_mode=multi_processing",
+        # Not DirectRunner: it first tries to download another runner.
+        "--runner=FnApiRunner",
+        f"--direct_running_mode={'in_memory' if workers == 1 else 'multi_processing'}",
         f"--direct_num_workers={workers}",
+        # Never used here; without it TFX builds a package of itself for each
+        # component that runs on Beam.
+        "--sdk_container_image=none",
     ]
