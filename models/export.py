@@ -30,7 +30,8 @@ def export(
       that only training needs are not read.
     * `predict_raw`: one tensor a column that features read: `[batch]`, or
       `[batch, length]` for lists, padded at the end. An empty string, a NaN or
-      `MISSING_INT64` stands for a missing value.
+      `MISSING_INT64` stands for a missing value. In a required int64 column that
+      number is an unknown value like any other.
 
     The variables belong to a Keras export archive: TensorFlow's C++ loader does not
     find those of a plain `tf.Module` that tracks a Keras model.
@@ -88,7 +89,7 @@ def export(
     )
     try:
         archive.write_out(str(directory), verbose=False)
-    except (OSError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
+    except (OSError, tf.errors.OpError) as error:
         raise MachineError(
             f"The model cannot be written: {error}.",
             where=str(directory),

@@ -1,8 +1,10 @@
 """Reads a split: into memory where it fits, as a stream where it does not."""
 
 import glob
+import gzip
 import logging
 import pathlib
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,6 +83,9 @@ def read_examples(
         DataError: a file is damaged, the split has no rows with a label, or these are
             all of one class.
     """
+    for file in files:
+        if file.suffix == ".gz":
+            _check_gzip(file, split)
     if memory_limit is None:
         memory_limit = int(psutil.virtual_memory().available * MEMORY_SHARE)
     stream = StreamedExamples(files, parsing_spec(inputs), label, weight, max_rows)
@@ -104,11 +109,7 @@ def read_examples(
                 "reading", extra={"rows": rows, "detail": f"reading {split} rows"}
             )
     except tf.errors.DataLossError as error:
-        raise DataError(
-            f"A TFRecord file of the {split} split is damaged: {error.message}.",
-            where=str(_damaged(files)),
-            fix="delete the output folder's Transform results and run again",
-        ) from error
+        raise _damaged(_damaged_file(files), split, error.message) from error
     _check_classes(split, rows, labelled, positives, label)
     if kept is None:
         logger.info("%s: %d rows stream from the files", split, rows)
@@ -144,7 +145,28 @@ def _check_classes(
         )
 
 
-def _damaged(files: Sequence[pathlib.Path]) -> pathlib.Path:
+def _check_gzip(file: pathlib.Path, split: str) -> None:
+    """Reads the file to its checksum.
+
+    TensorFlow takes a gzip file that was cut between two records for a shorter one.
+    """
+    try:
+        with gzip.open(file) as stream:
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise _damaged(file, split, str(error)) from error
+
+
+def _damaged(file: pathlib.Path, split: str, why: str) -> DataError:
+    return DataError(
+        f"A TFRecord file of the {split} split is damaged: {why.rstrip('.')}.",
+        where=str(file),
+        fix="delete the results of Transform and run again",
+    )
+
+
+def _damaged_file(files: Sequence[pathlib.Path]) -> pathlib.Path:
     for file in files:
         kind = "GZIP" if file.suffix == ".gz" else ""
         try:

@@ -10,6 +10,7 @@ from transformed_shop import SPEC, Row, Transformed, encode, make_rows
 from clickwright.models import registry
 from clickwright.models.export import MISSING_INT64, export, feature_columns
 from clickwright.models.training.run import vocabulary_sizes
+from clickwright.schemas.errors import MachineError
 
 FEATURE_COLUMNS = feature_columns(SPEC)
 # Values 20 .. 29 are in no vocabulary.
@@ -107,6 +108,15 @@ def test_the_loader_that_tensorflow_serving_uses_gives_the_same(
         )
     np.testing.assert_allclose(examples, trained, rtol=0, atol=1e-6)
     np.testing.assert_allclose(tensors, trained, rtol=0, atol=1e-6)
+
+
+def test_a_model_that_cannot_be_written_names_its_folder(
+    model: keras.Model, transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match="The model cannot be written") as error:
+        export(model, transformed.output, SPEC, tmp_path / "file" / "1")
+    assert error.value.where == str(tmp_path / "file" / "1")
 
 
 def test_labels_weight_and_time_are_not_read(directory: pathlib.Path) -> None:

@@ -124,7 +124,7 @@ def test_a_damaged_file_is_named(tmp_path: pathlib.Path) -> None:
     whole = gzip.decompress(source.read_bytes())
     for name, content in {
         "b.gz": gzip.compress(whole[:-5]),
-        "c.gz": source.read_bytes()[:-20],
+        **{f"c{cut}.gz": source.read_bytes()[:-cut] for cut in (1, 8, 20, 60)},
         "d.gz": gzip.compress(whole[:40] + b"?" + whole[41:]),
     }.items():
         (tmp_path / name).write_bytes(content)
