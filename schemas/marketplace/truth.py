@@ -60,17 +60,17 @@ _BLOCK = 512  # requests whose attention weights fit the processor's cache
 class Weights:
     """How much each effect counts; 0 takes an effect out."""
 
-    bias: float = -1.4
-    category: float = 0.4
-    brand: float = 0.3
-    segment_category: float = 1.0
-    segment_brand: float = 0.5
+    bias: float = -1.3
+    category: float = 0.7
+    brand: float = 0.5
+    segment_category: float = 0.75
+    segment_brand: float = 0.35
     device_hour: float = 0.5
-    price: float = 0.8
-    appeal: float = 0.2
+    price: float = 0.7
+    appeal: float = 0.25
     taste: float = 0.2
     history: float = 2.5
-    examination: float = 0.6
+    examination: float = 0.7
 
 
 @dataclasses.dataclass(frozen=True)
