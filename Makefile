@@ -6,12 +6,13 @@ FOLDERS := components experiments models pipeline schemas serving
 UV_VERSION := 0.13.8
 # The uv on the path, else one of our own under .cache.
 UV := $(shell command -v uv || echo .cache/uv/bin/uv)
-DATA ?= ../shared/data
 
 .PHONY: bench check clean demo format install lint lock test test-slow types
 
 demo: install
-	$(BIN)/clickwright demo --out out/demo
+	$(BIN)/clickwright run --out out/demo \
+	    --config configs/marketplace_logistic_regression.yaml \
+	    --config configs/marketplace_deepfm.yaml
 
 test: install
 	$(BIN)/pytest
@@ -23,8 +24,8 @@ test-slow: install
 	$(BIN)/pytest -m slow
 
 bench: install
-	$(BIN)/python benchmarks/ingest.py
-	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/ingest.py --rows 1000000
+	$(BIN)/python benchmarks/evaluate.py --rows 1000000
 
 lint: install
 	$(BIN)/ruff check .
