@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from clickwright.models.vocabulary_analyzer import NO_VALUE, VocabularyAnalyzer
 from clickwright.schemas.spec import (
     PADDING_ID,
     CategoricalFeature,
@@ -62,10 +63,7 @@ def preprocessing_fn(
         `[batch]` where the spec names them.
     """
     spec = FeatureSpec.model_validate_json(custom_config[SPEC_KEY])
-    lookups = {
-        name: _lookup(name, feature.vocabulary, inputs[spec.column_of(name)])
-        for name, feature in spec.vocabulary_features().items()
-    }
+    lookups = _lookups(spec, inputs)
     numeric = {n: f for n, f in spec.features.items() if isinstance(f, NumericFeature)}
     outputs = _numerics(numeric, {n: inputs[spec.column_of(n)] for n in numeric})
     for name, feature in spec.features.items():
@@ -92,28 +90,50 @@ def preprocessing_fn(
     return outputs
 
 
-def _lookup(name: str, vocabulary: Vocabulary, column: Column) -> Lookup:
-    """Returns the function from values to ids of the feature that owns `column`.
+def _lookups(spec: FeatureSpec, inputs: Mapping[str, Column]) -> dict[str, Lookup]:
+    """Returns the function from values to ids of each feature that owns a vocabulary.
 
-    A learned vocabulary is counted here, on the owner's column alone; everything
-    that shares it looks up the same table. Its values are ordered by frequency,
-    then by value, both descending. Integers are looked up as strings: TensorFlow
-    names a table after its file alone, and refuses a name that it knows with another
-    key type, from another spec in the same process.
+    Learned vocabularies are counted here, each on its owner's column alone;
+    everything that shares one looks up the same table. They are not cut to
+    `max_size`: a larger one stops the run, with its size in the message.
+    """
+    owners = spec.vocabulary_features()
+    learned = {
+        name: owner.vocabulary
+        for name, owner in owners.items()
+        if isinstance(owner.vocabulary, LearnedVocabulary)
+    }
+    files: dict[str, tf.Tensor] = {}
+    if learned:
+        assets = tft.experimental.ptransform_analyzer(
+            [_to_string(_values(inputs[spec.column_of(name)])) for name in learned],
+            VocabularyAnalyzer(
+                list(learned), [vocabulary.min_count for vocabulary in learned.values()]
+            ),
+            output_dtypes=[tf.string] * len(learned),
+            output_shapes=[[]] * len(learned),
+            output_asset_default_values=[NO_VALUE] * len(learned),
+        )
+        files = dict(zip(learned, assets, strict=True))
+    return {
+        name: _lookup(owner.vocabulary, files.get(name))
+        for name, owner in owners.items()
+    }
+
+
+def _lookup(vocabulary: Vocabulary, file: tf.Tensor | None) -> Lookup:
+    """Returns the function from values to ids of a vocabulary.
+
+    Values of learned ones are looked up as strings, integers too: TensorFlow names
+    a table after its file alone, and refuses a name that it knows with another key
+    type, from another spec in the same process.
     """
     match vocabulary:
-        case LearnedVocabulary(min_count=min_count, oov_buckets=oov_buckets):
-            # Not cut to `max_size`: a larger vocabulary stops the run, with its
-            # size in the message.
-            asset = tft.vocabulary(
-                _to_string(_values(column)),
-                frequency_threshold=min_count if min_count > 1 else None,
-                vocab_filename=name,
-            )
+        case LearnedVocabulary(oov_buckets=oov_buckets):
 
             def ids(values: tf.Tensor) -> tf.Tensor:
                 return 1 + tft.apply_vocabulary(
-                    _to_string(values), asset, num_oov_buckets=oov_buckets
+                    _to_string(values), file, num_oov_buckets=oov_buckets
                 )
 
         case HashVocabulary(buckets=buckets):

@@ -15,7 +15,7 @@ class SpecTransform(Transform):
 
     Vocabularies, means and quantiles are learned on the training split alone. The
     statistics that Transform can make of its output are left out: StatisticsGen
-    describes the data, and they cost half as much again as the transformation.
+    describes the data, and they cost a fifth of Transform's time.
 
     Args:
         examples: `Examples` with the splits `train`, `valid` and `test`.
