@@ -64,7 +64,7 @@ class RowColumns:
             {name: columns[name].dtype for name in named if name},
         )
 
-    def parse(self, serialized: Sequence[bytes] | np.ndarray) -> Rows:
+    def parse(self, serialized: tf.Tensor | Sequence[bytes]) -> Rows:
         """Parses [M] serialized tf.Examples; rows without a label are left out.
 
         Raises:
@@ -82,16 +82,19 @@ class RowColumns:
                 f"The examples do not fit the spec: {error.message}",
                 fix="ingest the log again with the spec of this run",
             ) from error
+        for name, column in parsed.items():
+            optional = name not in (self.weight, self.group)
+            _check_lengths(name, column, may_be_empty=optional)
         labelled = parsed[self.label].row_lengths().numpy() == 1
         label = parsed[self.label].values.numpy()
         _check(self.label, label, (label == 0) | (label == 1), "0 or 1")
         weight = group = None
         if self.weight:
-            weight = _one_each(self.weight, parsed[self.weight]).numpy()
+            weight = parsed[self.weight].values.numpy()
             _check(self.weight, weight, weight >= 0, "a number of 0 or more")
             weight = weight[labelled]
         if self.group:
-            keys = _one_each(self.group, parsed[self.group])
+            keys = parsed[self.group].values
             if keys.dtype == tf.string:
                 keys = tf.strings.to_hash_bucket_fast(keys, np.iinfo(np.int64).max)
             group = keys.numpy()[labelled]
@@ -101,15 +104,15 @@ class RowColumns:
         return Rows(labelled, label.astype(np.float32), weight, group, slices)
 
 
-def _one_each(name: str, column: tf.RaggedTensor) -> tf.Tensor:
+def _check_lengths(name: str, column: tf.RaggedTensor, may_be_empty: bool) -> None:
     lengths = column.row_lengths().numpy()
-    if (lengths != 1).any():
+    good = (lengths <= 1) if may_be_empty else (lengths == 1)
+    if not good.all():
         raise DataError(
-            f"Every row must hold one value of `{name}`. "
-            f"Received: a row with {lengths[lengths != 1][0]} values.",
-            fix="fill the column, and ingest the log again",
+            f"Every row must hold {'at most ' if may_be_empty else ''}one value of "
+            f"`{name}`. Received: a row with {lengths[~good][0]} values.",
+            fix="mend the column, and ingest the log again",
         )
-    return column.values
 
 
 def _check(name: str, values: np.ndarray, good: np.ndarray, rule: str) -> None:

@@ -49,7 +49,13 @@ class Scorer:
             raise self._error(
                 f"The model cannot score the examples: {message}"
             ) from error
-        return tf.reshape(scores, [-1])
+        scores = tf.reshape(scores, [-1])
+        if len(scores) != len(examples):
+            raise self._error(
+                f"The model must give one `{PREDICTION_KEY}` a row. "
+                f"Received: {len(scores)} for {len(examples)} rows."
+            )
+        return scores
 
     def _error(self, what: str) -> DataError:
         return DataError(what, where=self._path, fix="train and export the model again")

@@ -5,16 +5,22 @@ import itertools
 import json
 import math
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import sklearn.metrics
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
+from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, channel_utils, standard_artifacts
+from tfx_bsl.tfxio import tf_example_record
 
 from clickwright.components.evaluation import slice_batches
 from clickwright.components.evaluation.component import ModelEvaluator
@@ -26,6 +32,7 @@ from clickwright.components.evaluation.result import read_evaluation
 from clickwright.components.evaluation.row_columns import RowColumns
 from clickwright.components.evaluation.score_files import read_batches
 from clickwright.components.evaluation.scorer import Scorer
+from clickwright.components.evaluation.tfma_files import read_split
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError, DataError
@@ -45,11 +52,16 @@ CONTENT = {
     "weight": "w",
     "slices": [["device"], ["device", "hour"]],
 }
+Columns = dict[str, Any]
+Splits = dict[str, Columns]
+Models = dict[str, types.Artifact]
+Run = tuple[types.Artifact, types.Artifact]
+
 SPEC = strict_yaml.parse(FeatureSpec, CONTENT, "features.yaml")
 DEVICES = ["phone", "tablet", "desktop"]
 
 
-def make_rows(count, seed):
+def make_rows(count: int, seed: int) -> Columns:
     """Columns of a log whose true click probability is the sigmoid of `logit`."""
     rng = np.random.default_rng(seed)
     logit = rng.normal(-1.0, 1.0, count).astype(np.float32)
@@ -63,12 +75,14 @@ def make_rows(count, seed):
     }
 
 
-def to_example(row):
+def to_example(row: dict[str, Any]) -> bytes:
     features = {}
     for name, value in row.items():
         if value is None:
             continue
-        if isinstance(value, str):
+        if isinstance(value, list):
+            kind = {"int64_list": tf.train.Int64List(value=value)}
+        elif isinstance(value, str):
             kind = {"bytes_list": tf.train.BytesList(value=[value.encode()])}
         elif isinstance(value, float | np.floating):
             kind = {"float_list": tf.train.FloatList(value=[value])}
@@ -79,7 +93,7 @@ def to_example(row):
     return example.SerializeToString()
 
 
-def write_split(folder, columns, shards=2):
+def write_split(folder: pathlib.Path, columns: Columns, shards: int = 2) -> None:
     folder.mkdir(parents=True)
     records = [
         to_example(dict(zip(columns, values, strict=True)))
@@ -95,13 +109,13 @@ def write_split(folder, columns, shards=2):
 class TinyModel(tf.Module):
     """Scores sigmoid(slope * feature); a model small enough to write by hand."""
 
-    def __init__(self, slope, feature="logit"):
+    def __init__(self, slope: float, feature: str = "logit") -> None:
         super().__init__()
         self.slope = tf.Variable(slope, dtype=tf.float32)
         self.feature = feature
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
-    def serve(self, examples):
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tf.io.parse_example(
             examples, {self.feature: tf.io.FixedLenFeature([], tf.float32)}
         )
@@ -109,16 +123,16 @@ class TinyModel(tf.Module):
 
 
 @pytest.fixture(scope="module")
-def rows():
+def rows() -> Splits:
     return {"valid": make_rows(400, 1), "test": make_rows(600, 2)}
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory, rows):
+def examples(tmp_path_factory: pytest.TempPathFactory, rows: Splits) -> types.Artifact:
     return make_examples(tmp_path_factory.mktemp("examples"), rows)
 
 
-def make_examples(folder, splits):
+def make_examples(folder: pathlib.Path, splits: Splits) -> types.Artifact:
     artifact = standard_artifacts.Examples()
     artifact.uri = str(folder)
     artifact.split_names = artifact_utils.encode_split_names(["train", *splits])
@@ -130,7 +144,7 @@ def make_examples(folder, splits):
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     """Artifacts: a good model, one that scores the wrong way, one that cannot."""
     made = {}
     for index, (name, module) in enumerate(
@@ -150,10 +164,23 @@ def models(tmp_path_factory):
     return made
 
 
-TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+BEAM = ("--runner=FnApiRunner", "--sdk_container_image=none")
+TWO_PROCESSES = (
+    *BEAM,
+    "--direct_running_mode=multi_processing",
+    "--direct_num_workers=2",
+)
 
 
-def run(folder, examples, model, baseline=None, thresholds=None, spec=SPEC, beam=()):
+def run(
+    folder: pathlib.Path,
+    examples: types.Artifact,
+    model: types.Artifact,
+    baseline: types.Artifact | None = None,
+    thresholds: dict[str, Any] | None = None,
+    spec: FeatureSpec = SPEC,
+    beam_arguments: Sequence[str] = BEAM,
+) -> Run:
     """Runs the executor; returns the evaluation and the blessing."""
     evaluation = standard_artifacts.ModelEvaluation()
     evaluation.uri = str(folder / "evaluation")
@@ -164,7 +191,9 @@ def run(folder, examples, model, baseline=None, thresholds=None, spec=SPEC, beam
         inputs["baseline_model"] = [baseline]
     parsed = strict_yaml.parse(Thresholds, thresholds or {}, "run.yaml")
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=list(beam), tmp_dir=str(folder / "tmp"), unique_id="1"
+        beam_pipeline_args=list(beam_arguments),
+        tmp_dir=str(folder / "tmp"),
+        unique_id="1",
     )
     Executor(context).Do(
         inputs,
@@ -177,7 +206,9 @@ def run(folder, examples, model, baseline=None, thresholds=None, spec=SPEC, beam
     return evaluation, blessing
 
 
-def expected(columns, slope=1.0, chosen=None):
+def expected(
+    columns: Columns, slope: float = 1.0, chosen: Any = None
+) -> dict[str, float]:
     chosen = slice(None) if chosen is None else chosen
     label, weight = columns["click"][chosen], columns["w"][chosen]
     score = tf.sigmoid(np.float32(slope) * columns["logit"][chosen]).numpy()
@@ -197,13 +228,15 @@ def expected(columns, slope=1.0, chosen=None):
     }
 
 
-def assert_metrics(found, wanted):
+def assert_metrics(found: Mapping[str, float], wanted: Mapping[str, float]) -> None:
     for name, value in wanted.items():
         assert found[name] == pytest.approx(value, rel=1e-6), name
 
 
 @pytest.fixture(scope="module")
-def good_run(tmp_path_factory, examples, models):
+def good_run(
+    tmp_path_factory: pytest.TempPathFactory, examples: types.Artifact, models: Models
+) -> Run:
     """The good model keeps all rules, also against one just as good."""
     return run(
         tmp_path_factory.mktemp("good_run"),
@@ -219,7 +252,9 @@ def good_run(tmp_path_factory, examples, models):
 
 
 @pytest.fixture(scope="module")
-def bad_run(tmp_path_factory, examples, models):
+def bad_run(
+    tmp_path_factory: pytest.TempPathFactory, examples: types.Artifact, models: Models
+) -> Run:
     """The wrong model breaks all rules, those against the good one included."""
     return run(
         tmp_path_factory.mktemp("bad_run"),
@@ -234,19 +269,23 @@ def bad_run(tmp_path_factory, examples, models):
 
 
 @pytest.fixture(scope="module")
-def distributed_run(tmp_path_factory, examples, models):
+def distributed_run(
+    tmp_path_factory: pytest.TempPathFactory, examples: types.Artifact, models: Models
+) -> Run:
     """Two worker processes, a blessed model that cannot score, and no rule."""
     return run(
         tmp_path_factory.mktemp("distributed_run"),
         examples,
         models["good"],
         baseline=models["old"],
-        beam=TWO_PROCESSES,
+        beam_arguments=TWO_PROCESSES,
     )
 
 
 @pytest.mark.parametrize("name", ["good_run", "distributed_run"])
-def test_metrics_of_both_splits_are_those_of_scikit_learn(name, request, rows):
+def test_metrics_of_both_splits_are_those_of_scikit_learn(
+    name: str, request: pytest.FixtureRequest, rows: Splits
+) -> None:
     evaluation, _ = request.getfixturevalue(name)
 
     result = read_evaluation(evaluation.uri)
@@ -262,13 +301,18 @@ def test_metrics_of_both_splits_are_those_of_scikit_learn(name, request, rows):
 
 
 @pytest.mark.parametrize("name", ["good_run", "distributed_run"])
-def test_slices_are_the_metrics_of_the_filtered_rows(name, request, rows):
+def test_slices_are_the_metrics_of_the_filtered_rows(
+    name: str, request: pytest.FixtureRequest, rows: Splits
+) -> None:
     evaluation, _ = request.getfixturevalue(name)
     test = rows["test"]
-    wanted = {(("device", d),): test["dev"] == d for d in DEVICES}
+    wanted: dict[tuple[tuple[str, str], ...], Any] = {
+        (("device", d),): test["dev"] == d for d in DEVICES
+    }
     for d, h in itertools.product(DEVICES, (0, 1)):
-        key = (("device", d), ("hour", str(h)))
-        wanted[key] = (test["dev"] == d) & (test["hour"] == h)
+        wanted[("device", d), ("hour", str(h))] = (test["dev"] == d) & (
+            test["hour"] == h
+        )
 
     slices = read_evaluation(evaluation.uri).splits["test"].slices
 
@@ -280,13 +324,14 @@ def test_slices_are_the_metrics_of_the_filtered_rows(name, request, rows):
     assert counts == sorted(counts, reverse=True)
 
 
-def test_a_model_that_keeps_all_rules_is_blessed(good_run, rows):
+def test_a_model_that_keeps_all_rules_is_blessed(good_run: Run, rows: Splits) -> None:
     evaluation, blessing = good_run
 
     result = read_evaluation(evaluation.uri)
 
     assert result.failures == ()
     assert result.blessed
+    assert result.baseline is not None
     assert_metrics(result.baseline, expected(rows["test"]))
     assert tfma.load_validation_result(evaluation.uri).validation_ok
     assert model_utils.is_model_blessed(blessing)
@@ -297,7 +342,7 @@ def test_a_model_that_keeps_all_rules_is_blessed(good_run, rows):
     assert "good" in blessing.get_string_custom_property("baseline_model")
 
 
-def test_broken_rules_are_told_in_words(bad_run, rows):
+def test_broken_rules_are_told_in_words(bad_run: Run, rows: Splits) -> None:
     evaluation, blessing = bad_run
 
     result = read_evaluation(evaluation.uri)
@@ -319,7 +364,7 @@ def test_broken_rules_are_told_in_words(bad_run, rows):
     assert blessing.get_int_custom_property("current_model_id") == 11
 
 
-def test_tfma_loads_what_was_written(bad_run, rows):
+def test_tfma_loads_what_was_written(bad_run: Run, rows: Splits) -> None:
     evaluation, _ = bad_run
 
     for folder, split in (("", "test"), ("valid", "valid")):
@@ -336,15 +381,18 @@ def test_tfma_loads_what_was_written(bad_run, rows):
         assert [m.name for m in loaded.config.model_specs] == ["candidate", "baseline"]
 
 
-def test_a_blessed_model_that_cannot_score_the_rows_is_named(distributed_run):
+def test_a_blessed_model_that_cannot_score_the_rows_is_named(
+    distributed_run: Run,
+) -> None:
     result = read_evaluation(distributed_run[0].uri)
 
     assert result.baseline is None
+    assert result.baseline_problem is not None
     assert "cannot score the examples" in result.baseline_problem
     assert "dropped_feature" in result.baseline_problem
 
 
-def test_nothing_is_blessed_without_a_rule(distributed_run):
+def test_nothing_is_blessed_without_a_rule(distributed_run: Run) -> None:
     evaluation, blessing = distributed_run
 
     result = read_evaluation(evaluation.uri)
@@ -353,7 +401,9 @@ def test_nothing_is_blessed_without_a_rule(distributed_run):
     assert blessing.get_int_custom_property("blessed") == 0
 
 
-def test_a_rule_is_broken_by_no_number_and_by_no_comparison(tmp_path, examples, models):
+def test_a_rule_is_broken_by_no_number_and_by_no_comparison(
+    tmp_path: pathlib.Path, examples: types.Artifact, models: Models
+) -> None:
     evaluation, _ = run(
         tmp_path,
         examples,
@@ -371,7 +421,9 @@ def test_a_rule_is_broken_by_no_number_and_by_no_comparison(tmp_path, examples, 
     assert comparison.startswith("the comparison with the blessed model fails: ")
 
 
-def test_strings_may_name_the_group_and_values_may_be_missing(tmp_path, models, rows):
+def test_strings_may_name_the_group_and_values_may_be_missing(
+    tmp_path: pathlib.Path, models: Models, rows: Splits
+) -> None:
     content = json.loads(json.dumps(CONTENT))
     content["features"]["user"]["dtype"] = "string"
     del content["weight"]
@@ -404,8 +456,11 @@ def test_strings_may_name_the_group_and_values_may_be_missing(tmp_path, models, 
 
 
 def test_only_the_largest_slices_are_kept_and_gauc_needs_groups(
-    tmp_path, examples, models, monkeypatch
-):
+    tmp_path: pathlib.Path,
+    examples: types.Artifact,
+    models: Models,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(slice_batches, "MOST_SLICES", 2)
     content = {k: v for k, v in CONTENT.items() if k != "group_key"}
 
@@ -424,7 +479,49 @@ def test_only_the_largest_slices_are_kept_and_gauc_needs_groups(
     assert test.overall["auc"] > 0.6
 
 
-def test_a_split_without_a_labelled_row_is_refused(tmp_path, models):
+def test_stock_tfma_finds_our_metrics_and_the_same_values(
+    tmp_path: pathlib.Path,
+    examples: types.Artifact,
+    models: Models,
+    rows: Splits,
+    good_run: Run,
+) -> None:
+    config = tfma.utils.update_eval_config_with_defaults(
+        eval_config(SPEC, Thresholds())
+    )
+    model = tfma.default_eval_shared_model(
+        f"{models['good'].uri}/Format-Serving", eval_config=config
+    )
+    source = tf_example_record.TFExampleRecord(
+        f"{examples.uri}/Split-test/*",
+        raw_record_column_name=tfma.ARROW_INPUT_COLUMN,
+        telemetry_descriptors=["test"],
+    )
+    with beam.Pipeline(options=PipelineOptions([*BEAM])) as pipeline:
+        _ = (
+            pipeline
+            | source.BeamSource()
+            | tfma.ExtractEvaluateAndWriteResults(
+                eval_config=config,
+                eval_shared_model=model,
+                output_path=str(tmp_path),
+            )
+        )
+
+    stock = read_split(str(tmp_path), "", SPEC)
+
+    ours = read_evaluation(good_run[0].uri).splits["test"]
+    assert stock.overall == pytest.approx(ours.overall)
+    assert len(stock.slices) == len(ours.slices) == 9
+    for theirs, own in zip(stock.slices, ours.slices, strict=True):
+        assert theirs.slice == own.slice
+        assert theirs.metrics == pytest.approx(own.metrics)
+    assert len(stock.calibration) == len(ours.calibration)
+
+
+def test_a_split_without_a_labelled_row_is_refused(
+    tmp_path: pathlib.Path, models: Models
+) -> None:
     splits = {
         "valid": make_rows(30, 1),
         "test": {**make_rows(30, 2), "click": [None] * 30},
@@ -437,7 +534,9 @@ def test_a_split_without_a_labelled_row_is_refused(tmp_path, models):
     assert caught.value.where.endswith("Split-test")
 
 
-def test_a_damaged_record_is_named_from_another_process(tmp_path, models, rows):
+def test_a_damaged_record_is_named_from_another_process(
+    tmp_path: pathlib.Path, models: Models, rows: Splits
+) -> None:
     examples = make_examples(tmp_path / "examples", rows)
     path = tmp_path / "examples/Split-valid/data_tfrecord-00000-of-00002.gz"
     content = bytearray(gzip.decompress(path.read_bytes()))
@@ -445,13 +544,13 @@ def test_a_damaged_record_is_named_from_another_process(tmp_path, models, rows):
     path.write_bytes(gzip.compress(bytes(content)))
 
     with pytest.raises(DataError, match="damaged after row 0") as caught:
-        run(tmp_path, examples, models["good"], beam=TWO_PROCESSES)
+        run(tmp_path, examples, models["good"], beam_arguments=TWO_PROCESSES)
 
     assert caught.value.where == str(path)
     assert not (tmp_path / "blessing").exists()
 
 
-def test_a_file_cut_short_is_named(tmp_path):
+def test_a_file_cut_short_is_named(tmp_path: pathlib.Path) -> None:
     write_split(tmp_path / "split", make_rows(50, 1), shards=1)
     (path,) = (tmp_path / "split").iterdir()
     path.write_bytes(path.read_bytes()[:-200])
@@ -470,10 +569,11 @@ def test_a_file_cut_short_is_named(tmp_path):
         ("w", math.nan, "`w` must be a number of 0 or more. Received: nan"),
         ("w", None, "one value of `w`. Received: a row with 0 values"),
         ("user", None, "one value of `user`"),
+        ("hour", [1, 2], "at most one value of `hour`. Received: a row with 2"),
         ("hour", "noon", "The examples do not fit the spec: .*hour"),
     ],
 )
-def test_bad_values_are_refused(column, value, message):
+def test_bad_values_are_refused(column: str, value: Any, message: str) -> None:
     columns = {**make_rows(3, 1), column: [value] * 3}
     serialized = [
         to_example(dict(zip(columns, row, strict=True)))
@@ -484,7 +584,7 @@ def test_bad_values_are_refused(column, value, message):
         RowColumns.of(SPEC).parse(serialized)
 
 
-def test_a_model_without_the_signature_is_refused(tmp_path):
+def test_a_model_without_the_signature_is_refused(tmp_path: pathlib.Path) -> None:
     module = TinyModel(1.0)
     tf.saved_model.save(module, str(tmp_path / "model"), {"other": module.serve})
 
@@ -492,14 +592,30 @@ def test_a_model_without_the_signature_is_refused(tmp_path):
         Scorer(str(tmp_path / "model"))
 
 
-def test_a_folder_that_is_no_model_is_refused(tmp_path):
+def test_a_model_that_drops_rows_is_refused(tmp_path: pathlib.Path) -> None:
+    class Dropping(TinyModel):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"probability": tf.zeros_like(examples[1:], tf.float32)}
+
+    module = Dropping(1.0)
+    path = str(tmp_path / "model")
+    tf.saved_model.save(module, path, {"serving_default": module.serve})
+
+    with pytest.raises(DataError, match="one `probability` a row. Received: 1 for 2"):
+        Scorer(path).score(tf.constant([b"", b""]))
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(DataError, match="cannot be loaded") as caught:
         Scorer(str(tmp_path))
 
     assert caught.value.where == str(tmp_path)
 
 
-def test_an_absent_evaluation_is_an_error_that_names_the_file(tmp_path):
+def test_an_absent_evaluation_is_an_error_that_names_the_file(
+    tmp_path: pathlib.Path,
+) -> None:
     with pytest.raises(DataError, match=r"evaluation\.json"):
         read_evaluation(str(tmp_path))
 
@@ -514,12 +630,12 @@ def test_an_absent_evaluation_is_an_error_that_names_the_file(tmp_path):
         ({"logloss": {"max_rise": -1}}, "greater than or equal to 0"),
     ],
 )
-def test_bad_thresholds_are_refused(thresholds, message):
+def test_bad_thresholds_are_refused(thresholds: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         strict_yaml.parse(Thresholds, thresholds, "run.yaml: evaluation.thresholds")
 
 
-def test_a_rule_for_gauc_needs_a_group_key():
+def test_a_rule_for_gauc_needs_a_group_key() -> None:
     content = {k: v for k, v in CONTENT.items() if k != "group_key"}
     spec = strict_yaml.parse(FeatureSpec, content, "features.yaml")
     thresholds = strict_yaml.parse(Thresholds, {"gauc": {"min": 0.5}}, "run.yaml")
@@ -528,7 +644,7 @@ def test_a_rule_for_gauc_needs_a_group_key():
         eval_config(spec, thresholds)
 
 
-def test_slices_of_numbers_are_refused():
+def test_slices_of_numbers_are_refused() -> None:
     content = {**CONTENT, "slices": [["logit"]]}
     spec = strict_yaml.parse(FeatureSpec, content, "features.yaml")
 
@@ -536,7 +652,7 @@ def test_slices_of_numbers_are_refused():
         eval_config(spec, Thresholds())
 
 
-def test_the_component_has_the_channels_of_the_stock_evaluator():
+def test_the_component_has_the_channels_of_the_stock_evaluator() -> None:
     component = ModelEvaluator(
         examples=channel_utils.as_channel([standard_artifacts.Examples()]),
         model=channel_utils.as_channel([standard_artifacts.Model()]),

@@ -3,6 +3,9 @@
 import itertools
 import json
 import math
+import random
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,9 +32,13 @@ from clickwright.components.evaluation.metrics.normalized_entropy import (
 )
 from clickwright.components.evaluation.metrics.pcoc import PCOC
 from clickwright.components.evaluation.metrics.row_count import RowCount
+from clickwright.components.evaluation.metrics.row_metric import RowMetric
 from clickwright.components.evaluation.metrics.scored_rows import ScoredRows
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.schemas.spec import FeatureSpec
+
+Row = tuple[int, float, float, int]
+"""Label, score, weight, group."""
 
 ROWS = st.lists(
     st.tuples(
@@ -45,12 +52,12 @@ ROWS = st.lists(
 )
 
 
-def scored(rows):
+def scored(rows: Sequence[Row]) -> ScoredRows:
     label, score, weight, group = zip(*rows, strict=True)
     return ScoredRows.sort(label, score, weight, np.array(group, np.int64))
 
 
-def pairwise_auc(rows):
+def pairwise_auc(rows: Sequence[Row]) -> float:
     """Every pair of a positive and a negative row, one by one."""
     won = pairs = 0.0
     for (y, s, w, _), (z, t, v, _) in itertools.product(rows, rows):
@@ -60,7 +67,7 @@ def pairwise_auc(rows):
     return won / pairs if pairs else math.nan
 
 
-def pairwise_gauc(rows):
+def pairwise_gauc(rows: Sequence[Row]) -> tuple[float, int, int]:
     used = skipped = 0
     total = weights = 0.0
     for group in {g for *_, g in rows}:
@@ -76,13 +83,13 @@ def pairwise_gauc(rows):
     return (total / weights if used else math.nan), used, skipped
 
 
-def approx(value):
+def approx(value: Any) -> Any:
     return pytest.approx(value, rel=1e-9, abs=1e-12, nan_ok=True)
 
 
 @settings(deadline=None)
 @given(ROWS)
-def test_auc_counts_every_pair_with_ties_and_weights(rows):
+def test_auc_counts_every_pair_with_ties_and_weights(rows: Sequence[Row]) -> None:
     plain = [(y, s, w, 0) for y, s, w, _ in rows]
 
     (auc,) = ExactAUC().values(scored(plain))
@@ -92,7 +99,7 @@ def test_auc_counts_every_pair_with_ties_and_weights(rows):
 
 @settings(deadline=None)
 @given(ROWS)
-def test_gauc_averages_the_auc_of_groups_by_impressions(rows):
+def test_gauc_averages_the_auc_of_groups_by_impressions(rows: Sequence[Row]) -> None:
     gauc, used, skipped = GAUC("user").values(scored(rows))
 
     expected, expected_used, expected_skipped = pairwise_gauc(rows)
@@ -101,7 +108,7 @@ def test_gauc_averages_the_auc_of_groups_by_impressions(rows):
         assert (used, skipped) == (expected_used, expected_skipped)
 
 
-def test_gauc_of_a_case_worked_by_hand():
+def test_gauc_of_a_case_worked_by_hand() -> None:
     rows = [
         # Group 1: one positive against scores below, equal and above: (1 + 0.5 + 0) / 3.
         (1, 0.5, 1.0, 1),
@@ -122,7 +129,7 @@ def test_gauc_of_a_case_worked_by_hand():
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_auc_and_log_loss_are_those_of_scikit_learn(seed):
+def test_auc_and_log_loss_are_those_of_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     score = rng.beta(1, 8, 50_000).astype(np.float32)
     label = rng.random(50_000) < score
@@ -139,7 +146,7 @@ def test_auc_and_log_loss_are_those_of_scikit_learn(seed):
     assert loss == pytest.approx(expected, abs=1e-9)
 
 
-def test_log_loss_of_certain_scores_stays_finite():
+def test_log_loss_of_certain_scores_stays_finite() -> None:
     rows = ScoredRows.sort([1.0, 0.0], [0.0, 0.0])
 
     (loss,) = LogLoss().values(rows)
@@ -149,7 +156,7 @@ def test_log_loss_of_certain_scores_stays_finite():
 
 @settings(deadline=None)
 @given(ROWS)
-def test_entropy_and_click_ratio_follow_their_formulas(rows):
+def test_entropy_and_click_ratio_follow_their_formulas(rows: Sequence[Row]) -> None:
     kept = [r for r in rows if r[2] > 0]
     total = sum(w for _, _, w, _ in kept)
     clicks = sum(y * w for y, _, w, _ in kept)
@@ -172,7 +179,7 @@ def test_entropy_and_click_ratio_follow_their_formulas(rows):
         assert math.isnan(ne)
 
 
-def test_predicting_the_base_rate_has_entropy_one_and_no_calibration_error():
+def test_predicting_the_base_rate_has_entropy_one_and_no_calibration_error() -> None:
     rows = ScoredRows.sort([1.0, 0.0, 0.0, 0.0], [0.25] * 4)
 
     assert NormalizedEntropy().values(rows)[0] == approx(1.0)
@@ -180,7 +187,7 @@ def test_predicting_the_base_rate_has_entropy_one_and_no_calibration_error():
     assert ExpectedCalibrationError().values(rows)[0] == approx(0.0)
 
 
-def test_calibration_bins_hold_equal_weight_and_every_row():
+def test_calibration_bins_hold_equal_weight_and_every_row() -> None:
     rng = np.random.default_rng(3)
     score = rng.random(1500)
     label = rng.random(1500) < score**2
@@ -202,7 +209,9 @@ def test_calibration_bins_hold_equal_weight_and_every_row():
 
 @settings(deadline=None)
 @given(ROWS, st.integers(1, 6))
-def test_calibration_bins_keep_equal_scores_together(rows, num_bins):
+def test_calibration_bins_keep_equal_scores_together(
+    rows: Sequence[Row], num_bins: int
+) -> None:
     kept = scored([(y, s, w, 0) for y, s, w, _ in rows])
     bins = calibration_bins(kept, num_bins)
 
@@ -225,7 +234,7 @@ def test_calibration_bins_keep_equal_scores_together(rows, num_bins):
         PCOC(),
     ],
 )
-def test_one_score_that_is_no_number_makes_the_metric_none(metric):
+def test_one_score_that_is_no_number_makes_the_metric_none(metric: RowMetric) -> None:
     rows = ScoredRows.sort([1.0, 0.0, 1.0], [0.5, 0.2, np.nan])
 
     assert math.isnan(metric.values(rows)[0])
@@ -235,7 +244,7 @@ def test_one_score_that_is_no_number_makes_the_metric_none(metric):
 KEY = metric_types.MetricKey("_rows", example_weighted=True)
 
 
-def batch(rows):
+def batch(rows: Any) -> metric_types.StandardMetricInputs:
     label, score, weight, group = (np.array(c) for c in zip(*rows, strict=True))
     return metric_types.StandardMetricInputs(
         labels=label,
@@ -247,14 +256,16 @@ def batch(rows):
 
 @settings(deadline=None)
 @given(ROWS, st.lists(st.integers(0, 39), max_size=4), st.randoms())
-def test_rows_may_be_cut_and_merged_in_any_order(rows, cuts, random):
+def test_rows_may_be_cut_and_merged_in_any_order(
+    rows: Sequence[Row], cuts: list[int], shuffler: random.Random
+) -> None:
     combiner = CollectRows(KEY, "user")
     pieces = [p for p in np.split(np.array(rows), sorted(cuts)) if len(p)]
-    random.shuffle(pieces)
+    shuffler.shuffle(pieces)
     accumulators = [
         combiner.add_input(combiner.create_accumulator(), batch(p)) for p in pieces
     ]
-    half = random.randint(0, len(accumulators))
+    half = shuffler.randint(0, len(accumulators))
     merged = combiner.merge_accumulators(
         [
             combiner.compact(combiner.merge_accumulators(accumulators[:half])),
@@ -269,7 +280,7 @@ def test_rows_may_be_cut_and_merged_in_any_order(rows, cuts, random):
         assert metric.values(found) == approx(list(metric.values(exact)))
 
 
-def test_one_row_at_a_time_is_the_same_as_a_batch():
+def test_one_row_at_a_time_is_the_same_as_a_batch() -> None:
     rows = [(1, 0.5, 2.0, 7), (0, 0.25, 1.0, 7), (0, 0.75, 1.0, 7)]
     combiner = CollectRows(KEY, "user")
     accumulator = combiner.create_accumulator()
@@ -283,7 +294,7 @@ def test_one_row_at_a_time_is_the_same_as_a_batch():
     assert found.weight.tolist() == [1.0, 2.0, 1.0]  # by score
 
 
-def test_string_groups_are_told_apart():
+def test_string_groups_are_told_apart() -> None:
     combiner = CollectRows(KEY, "user")
     names = np.array([b"ann", b"bob", b"ann", b"bob"], object)
     inputs = metric_types.StandardMetricInputs(
@@ -298,7 +309,7 @@ def test_string_groups_are_told_apart():
     assert GAUC("user").values(found) == (0.5, 2.0, 0.0)  # 1 for ann, 0 for bob
 
 
-def test_unequal_numbers_of_labels_and_predictions_are_refused():
+def test_unequal_numbers_of_labels_and_predictions_are_refused() -> None:
     inputs = metric_types.StandardMetricInputs(
         labels=np.array([1]), predictions=np.array([0.3, 0.7])
     )
@@ -307,7 +318,7 @@ def test_unequal_numbers_of_labels_and_predictions_are_refused():
         CollectRows(metric_types.MetricKey("_rows"), None).add_input([], inputs)
 
 
-def test_calibration_curve_is_the_plot_of_the_bins():
+def test_calibration_curve_is_the_plot_of_the_bins() -> None:
     rows = ScoredRows.sort([0.0, 1.0, 1.0], [0.1, 0.1, 0.8], [1.0, 1.0, 2.0])
 
     (plot,) = CalibrationCurve(num_bins=2).values(rows)
@@ -340,7 +351,7 @@ SPEC = FeatureSpec.model_validate_json(
 )
 
 
-def test_tfma_finds_every_metric_of_the_configuration():
+def test_tfma_finds_every_metric_of_the_configuration() -> None:
     config = tfma.utils.update_eval_config_with_defaults(
         eval_config(SPEC, Thresholds()), has_baseline=True
     )
