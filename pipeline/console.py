@@ -44,6 +44,8 @@ class RunConsole(logging.Handler):
         self.rows: int | None = None
         self._total: int | None = None
         self._detail = ""
+        self.state = "complete"
+        """How work ends that does not fail; `watched` shows it."""
 
     def start(self, name: str) -> None:
         """Begins the line of a component."""
@@ -154,9 +156,9 @@ def watched(console: rich.console.Console, name: str) -> Iterator[RunConsole]:
     """Shows one line for the work done inside."""
     lines = RunConsole(console)
     lines.start(name)
-    state = "failed"
     try:
         yield lines
-        state = "complete"
-    finally:
-        lines.stop(state)
+    except BaseException:
+        lines.stop("failed")
+        raise
+    lines.stop(lines.state)

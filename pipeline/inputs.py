@@ -24,6 +24,7 @@ class InputFiles:
         fingerprint: changes whenever the files do.
         format: parquet, csv or tfrecord.
         span: whether `folder` holds `span-<n>` folders.
+        reused: whether an earlier run had prepared them.
         rows: rows of all splits, where they are known beforehand.
         bayes: what an oracle that knows the truth reaches, by split (simulated data).
     """
@@ -33,6 +34,7 @@ class InputFiles:
     fingerprint: str
     format: LogFormat = "parquet"
     span: bool = False
+    reused: bool = False
     rows: int | None = None
     bayes: Mapping[str, Mapping[str, float]] | None = None
 
@@ -54,11 +56,13 @@ def find_input(
     if found is None:
         return _own_files(config, data)
     source, raw = found
+    reused = source.directory(raw, paths.data).is_dir()
     prepared = source.prepare(raw, paths.data)
     return InputFiles(
         prepared.directory,
         prepared.splits,
         prepared.fingerprint,
+        reused=reused,
         rows=sum(prepared.rows.values()),
         bayes=source.bayes_metrics(prepared),
     )
@@ -82,7 +86,11 @@ def locate_input(
         return InputFiles(folder, ("all",), fingerprint)
     prepared = read_prepared(folder)
     return InputFiles(
-        folder, prepared.splits, fingerprint, rows=sum(prepared.rows.values())
+        folder,
+        prepared.splits,
+        fingerprint,
+        reused=True,
+        rows=sum(prepared.rows.values()),
     )
 
 

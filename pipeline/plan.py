@@ -108,9 +108,8 @@ def _steps(
     config: LoadedConfig, files: InputFiles, paths: RunPaths
 ) -> tuple[PlannedStep, ...]:
     finished = read_finished(paths.steps)
-    prepared = files.folder.is_dir()
     rows = f"{files.rows:,} rows" if files.rows else ""
-    steps = [PlannedStep("Prepare", "cached" if prepared else "run", rows)]
+    steps = [PlannedStep("Prepare", "cached" if files.reused else "run", rows)]
     for name, signature in signatures(config, files.fingerprint).items():
         if name in RESOLVERS:
             steps.append(PlannedStep(name, "run", "looks into ML Metadata"))

@@ -2,10 +2,13 @@
 
 import dataclasses
 import datetime
+import importlib
+import logging
 import pathlib
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich.box
 import rich.console
@@ -16,8 +19,12 @@ from clickwright.pipeline.console import RunConsole, quiet, watched
 from clickwright.pipeline.inputs import find_input
 from clickwright.pipeline.lock import exclusive
 from clickwright.pipeline.paths import RunPaths
-from clickwright.schemas.errors import ClickwrightError
+from clickwright.schemas.errors import ClickwrightError, full_disk
 
+if TYPE_CHECKING:
+    from clickwright.pipeline.session import Session
+
+_logger = logging.getLogger(__name__)
 _SHOWN = ("auc", "logloss", "gauc", "ne", "ece", "pcoc")
 
 
@@ -69,13 +76,21 @@ def run(
         with watched(console, "Prepare") as line:
             files = find_input(config, data, paths)
             line.rows = files.rows
+            line.state = "cached" if files.reused else "complete"
         prepare_seconds = time.monotonic() - clock
-        with watched(console, "Load TFX"):
-            # Fifteen seconds and a gigabyte, so not before the input is known good.
-            from clickwright.pipeline.session import Session
-        session = Session(config, files, paths, run_id, started)
+        session = _session_class(console)(config, files, paths, run_id, started)
         failure = session.execute(RunConsole(console), prepare_seconds)
-        summary = session.conclude(time.monotonic() - clock, failure, log)
+        summary: Mapping[str, Any] = {}
+        try:
+            summary = session.conclude(time.monotonic() - clock, failure, log)
+        except Exception as error:
+            # What ended the run is the news, not that its report failed as well.
+            if failure is None:
+                full = full_disk(error, paths.out)
+                if full is None:
+                    raise
+                raise full from error
+            _logger.exception("The report could not be written")
     if failure is not None:
         raise RunError(
             f"{failure.node} failed. {failure.what}",
@@ -83,6 +98,20 @@ def run(
             fix=failure.fix or "read the end of the log; run again to resume",
         )
     return RunResult(summary, paths)
+
+
+def _session_class(console: rich.console.Console) -> "type[Session]":
+    """Imports TFX, once a process, and not before the input is known to be good.
+
+    It takes some ten seconds and a gigabyte.
+    """
+    name = "clickwright.pipeline.session"
+    if name not in sys.modules:
+        with watched(console, "Load TFX"):
+            importlib.import_module(name)
+    from clickwright.pipeline.session import Session
+
+    return Session
 
 
 def show(results: Sequence[RunResult], console: rich.console.Console) -> None:

@@ -41,7 +41,7 @@ from clickwright.pipeline.summary import (
     write_atomically,
     write_json,
 )
-from clickwright.schemas.errors import ClickwrightError
+from clickwright.schemas.errors import ClickwrightError, full_disk
 from clickwright.schemas.metadata import write_schema
 from clickwright.schemas.spec import SPLITS
 
@@ -108,7 +108,7 @@ class Session:
         try:
             runner.run(pipeline)
         except NodeError as error:
-            cause = error.cause
+            cause = full_disk(error.cause, self._paths.out) or error.cause
             if isinstance(cause, ClickwrightError):
                 return NodeFailure(error.node, cause.what, cause.where, cause.fix)
             what = f"{type(cause).__name__}: {_first_line(cause)}"
@@ -169,7 +169,7 @@ class Session:
         components = [
             {
                 "name": "Prepare",
-                "state": "complete",
+                "state": "cached" if self._files.reused else "complete",
                 "seconds": round(self._prepare_seconds, 3),
                 "rows": self._files.rows,
             }
@@ -248,7 +248,7 @@ class Session:
             NodeRecord(
                 "Prepare",
                 "Source",
-                "complete",
+                ended["Prepare"]["state"],
                 ended["Prepare"]["seconds"],
                 ended["Prepare"]["rows"],
             )

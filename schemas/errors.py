@@ -59,6 +59,17 @@ def storage_error(error: OSError, path: pathlib.Path) -> MachineError:
     )
 
 
+def full_disk(error: BaseException, path: pathlib.Path) -> MachineError | None:
+    """Returns what to tell a user when a library's error means a full disk.
+
+    SQLite and TensorFlow say it in words of their own, in errors of many types.
+    """
+    said = str(error).lower()
+    if "disk is full" in said or "no space left" in said:
+        return storage_error(OSError(errno.ENOSPC, ""), path)
+    return None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean `x`?` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -89,7 +89,7 @@ def mostly_phones(tables: Tables) -> Tables:
         (price_in_words, ["part-0.parquet", "valid", "price", "string", "float"]),
         (no_rows, ["test", "no rows"]),
         (no_clicks, ["valid", "click", "positive"]),
-        (label_two, ["part-0.parquet", "train", "click", "2", "17"]),
+        (label_two, ["part-0.parquet", "train", "click", "2", "row 18"]),
         (too_many_items, ["item", "150", "100", "max_size"]),
         (mostly_phones, ["device", "0.2", "drift"]),
     ],
