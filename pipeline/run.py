@@ -1,5 +1,6 @@
 """One run, from the configuration to the summary and the report."""
 
+import contextlib
 import dataclasses
 import datetime
 import importlib
@@ -7,7 +8,7 @@ import logging
 import pathlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.box
@@ -79,17 +80,16 @@ def run(
             line.state = "cached" if files.reused else "complete"
         prepare_seconds = time.monotonic() - clock
         session = _session_class(console)(config, files, paths, run_id, started)
-        failure = session.execute(RunConsole(console), prepare_seconds)
+        with _full_disk_told(paths.out):
+            failure = session.execute(RunConsole(console), prepare_seconds)
         summary: Mapping[str, Any] = {}
         try:
-            summary = session.conclude(time.monotonic() - clock, failure, log)
-        except Exception as error:
+            with _full_disk_told(paths.out):
+                summary = session.conclude(time.monotonic() - clock, failure, log)
+        except Exception:
             # What ended the run is the news, not that its report failed as well.
             if failure is None:
-                full = full_disk(error, paths.out)
-                if full is None:
-                    raise
-                raise full from error
+                raise
             _logger.exception("The report could not be written")
     if failure is not None:
         raise RunError(
@@ -98,6 +98,17 @@ def run(
             fix=failure.fix or "read the end of the log; run again to resume",
         )
     return RunResult(summary, paths)
+
+
+@contextlib.contextmanager
+def _full_disk_told(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        full = full_disk(error, path)
+        if full is None:
+            raise
+        raise full from error
 
 
 def _session_class(console: rich.console.Console) -> "type[Session]":

@@ -283,9 +283,12 @@ class _Lines:
 
     def node_ended(self, outcome: NodeOutcome) -> None:
         """Ends it."""
-        self._outcomes.append(outcome)
-        rows = RunArtifacts(self._database, self._outcomes).rows()
-        self._lines.stop(outcome.state, _rows_of(outcome.name, rows))
+        rows: int | None = None
+        if outcome.state != "failed":
+            self._outcomes.append(outcome)
+            counted = RunArtifacts(self._database, self._outcomes).rows()
+            rows = _rows_of(outcome.name, counted)
+        self._lines.stop(outcome.state, rows)
 
 
 def _rows_of(node: str, rows: Mapping[str, int]) -> int | None:
