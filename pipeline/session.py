@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clickwright.components.evaluation.result import EvaluationResult, read_evaluation
+from clickwright.pipeline.atomic_file import write_json, write_text
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole
 from clickwright.pipeline.inputs import InputFiles
@@ -35,12 +36,7 @@ from clickwright.pipeline.report.record import (
 from clickwright.pipeline.report.render import write_report
 from clickwright.pipeline.report.statistics import read_statistics
 from clickwright.pipeline.steps import read_finished, signatures, with_finished
-from clickwright.pipeline.summary import (
-    Artifact,
-    RunArtifacts,
-    write_atomically,
-    write_json,
-)
+from clickwright.pipeline.summary import Artifact, RunArtifacts
 from clickwright.schemas.errors import ClickwrightError, full_disk
 from clickwright.schemas.metadata import write_schema
 from clickwright.schemas.spec import SPLITS
@@ -131,9 +127,7 @@ class Session:
         if error is None:
             write_json(folder / "summary.json", summary)
             write_json(self._paths.summary, summary)
-            write_atomically(
-                self._paths.report, (folder / "report.html").read_text("utf-8")
-            )
+            write_text(self._paths.report, (folder / "report.html").read_text("utf-8"))
         return summary
 
     def _remember_steps(self) -> None:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import datetime
-import json
-import os
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -75,22 +73,6 @@ class RunArtifacts:
             for split in SPLITS
             if f"rows_{split}" in examples.properties
         }
-
-
-def write_atomically(path: pathlib.Path, text: str) -> None:
-    """Writes a file so that a reader sees the old or the new content, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        staging.write_text(text, encoding="utf-8")
-        os.replace(staging, path)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-def write_json(path: pathlib.Path, content: object) -> None:
-    """Writes JSON atomically; NaN and infinity are refused."""
-    write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _outputs(

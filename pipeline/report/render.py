@@ -4,9 +4,7 @@ import base64
 import functools
 import hashlib
 import json
-import os
 import pathlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +13,12 @@ import jinja2
 from markupsafe import Markup
 
 from clickwright.components.evaluation.result import SliceMetrics, SplitResult
+from clickwright.pipeline.atomic_file import write_text
 from clickwright.pipeline.report import charts, dag, formats
 from clickwright.pipeline.report.anomalies import ComparisonRecord
 from clickwright.pipeline.report.comparison import METRICS, metric_rows
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
-from clickwright.schemas.errors import MachineError
 from clickwright.schemas.spec import SPLITS
 
 FOLDER = pathlib.Path(__file__).parent
@@ -38,30 +36,9 @@ def write_report(record: RunRecord, path: pathlib.Path | str) -> int:
     Raises:
         MachineError: the folder cannot be written to or the disk is full.
     """
-    path = pathlib.Path(path)
-    page = render(record).encode()
-    staged = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            staged = pathlib.Path(file.name)
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.chmod(0o644)  # a temporary file is its owner's alone
-        staged.replace(path)
-    except OSError as error:
-        if staged is not None:
-            staged.unlink(missing_ok=True)
-        raise MachineError(
-            f"the report ({formats.size(len(page))}) cannot be written: "
-            f"{error.strerror}.",
-            where=str(path),
-            fix="Give a folder that you may write to and that has room.",
-        ) from error
-    return len(page)
+    page = render(record)
+    write_text(pathlib.Path(path), page)
+    return len(page.encode())
 
 
 def render(record: RunRecord) -> str:

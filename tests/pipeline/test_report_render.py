@@ -397,7 +397,7 @@ def test_the_page_states_its_own_size(tmp_path: pathlib.Path) -> None:
 def test_a_folder_that_is_a_file_is_refused_by_name(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(MachineError, match=r"file/report\.html: the report"):
+    with pytest.raises(MachineError, match=r"file/report\.html: The file cannot be written"):
         write_report(empty_run(), tmp_path / "file" / "report.html")
 
 
@@ -411,7 +411,7 @@ def test_a_full_disk_leaves_the_old_report(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MachineError, match="No space left on device"):
+    with pytest.raises(MachineError, match="No space is left on the disk"):
         write_report(empty_run(), path)
 
     assert path.read_text() == "old"
