@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clickwright.pipeline.session import Session
 
 _logger = logging.getLogger(__name__)
-_SHOWN = ("auc", "logloss", "gauc", "ne", "ece", "pcoc")
+_SHOWN = ("auc", "logloss", "gauc", "pcoc")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _session_class(console: rich.console.Console) -> "type[Session]":
 def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
     """Prints the models' test metrics side by side, and where everything is."""
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    table.add_column("test split")
+    table.add_column("test split", no_wrap=True)
     for name in _SHOWN:
         table.add_column(name, justify="right")
     table.add_column("")

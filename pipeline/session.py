@@ -154,7 +154,7 @@ class Session:
         self, artifacts: RunArtifacts, evaluation: EvaluationResult | None
     ) -> dict[str, Any]:
         pushed = artifacts.first("PushedModel")
-        published = bool(pushed and pushed.properties.get("pushed"))
+        published = _published(pushed)
         rows = artifacts.rows()
         metrics: dict[str, dict[str, float | None]] = {}
         if evaluation is not None:
@@ -179,14 +179,10 @@ class Session:
         ]
         return {
             "model": self._config.run.model.name,
-            "version": str(pushed.properties["pushed_version"])
-            if pushed and published
-            else None,
+            "version": published.name if published else None,
             "blessed": bool(evaluation and evaluation.blessed),
             "failures": list(evaluation.failures) if evaluation else [],
-            "published": pushed.properties["pushed_destination"]
-            if pushed and published
-            else None,
+            "published": str(published) if published else None,
             "run_id": self._run_id,
             "config_sha256": self._config.sha256,
             "metrics": metrics,
@@ -288,6 +284,14 @@ class _Lines:
 def _rows_of(node: str, rows: Mapping[str, int]) -> int | None:
     splits = _ROWS_OF.get(node, ())
     return sum(rows.get(split, 0) for split in splits) if splits and rows else None
+
+
+def _published(pushed: Artifact | None) -> pathlib.Path | None:
+    """The version's folder; None when nothing was published, or it is gone since."""
+    if pushed is None or not pushed.properties.get("pushed"):
+        return None
+    folder = pathlib.Path(pushed.properties["pushed_destination"])
+    return folder if folder.is_dir() else None
 
 
 def _record_of(artifact: Artifact) -> ArtifactRecord:

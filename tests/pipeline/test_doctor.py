@@ -5,6 +5,7 @@ import importlib.metadata
 import pathlib
 import platform
 import sys
+import tempfile
 
 import psutil
 import pytest
@@ -92,7 +93,7 @@ def test_an_unwritable_folder_is_refused(
     def refuse(dir: pathlib.Path) -> None:
         raise PermissionError(13, "Permission denied", str(dir))
 
-    monkeypatch.setattr(doctor.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
 
     found = check(f"write to {tmp_path}", tmp_path)
 
