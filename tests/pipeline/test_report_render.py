@@ -397,7 +397,9 @@ def test_the_page_states_its_own_size(tmp_path: pathlib.Path) -> None:
 def test_a_folder_that_is_a_file_is_refused_by_name(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(MachineError, match=r"file/report\.html: The file cannot be written"):
+    with pytest.raises(
+        MachineError, match=r"file/report\.html: The file cannot be written"
+    ):
         write_report(empty_run(), tmp_path / "file" / "report.html")
 
 
