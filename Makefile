@@ -24,6 +24,7 @@ test-slow: install
 	$(BIN)/pytest -m slow
 
 bench: install
+	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/ingest.py --rows 1000000
 	$(BIN)/python benchmarks/evaluate.py --rows 1000000
 
@@ -46,7 +47,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: requirements_lock.txt pyproject.toml third_party/tfx_bsl_sql_util | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip sync --quiet --python $(BIN)/python requirements_lock.txt
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python requirements_lock.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --group bridge --editable .
 	touch $@
 
