@@ -223,7 +223,7 @@ def show_error(error: ClickwrightError, console: rich.console.Console) -> None:
     for name, text in parts:
         if text:
             # As text, not as markup: messages quote brackets from the user's files.
-            line = rich.text.Text.assemble((f"{name}: ", "bold"), text)
+            line = rich.text.Text.assemble((f"{name}: ", "bold"), text.strip())
             console.print(line, soft_wrap=True)
 
 

@@ -72,7 +72,7 @@ def full_disk(error: BaseException, path: pathlib.Path) -> MachineError | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean `x`?` for the closest known word, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
