@@ -13,6 +13,7 @@ from clickwright.models.training.params import TrainingParams
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.source import Source
 from clickwright.schemas.spec import FeatureSpec, Name, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
 
@@ -90,6 +91,7 @@ class LoadedConfig:
         path: the YAML file.
         text: its content.
         run: the validated content.
+        source: the data set that it names, with its options; None for own files.
         spec: the feature spec of its data.
         thresholds: what its model must reach.
         sha256: digest of the validated content and the spec, stable against comments
@@ -99,6 +101,7 @@ class LoadedConfig:
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.run = strict_yaml.load(RunConfig, path)
+        self.source: Source | None = None
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
         self.spec = self._load_spec()
@@ -120,9 +123,9 @@ class LoadedConfig:
         return None
 
     def _load_spec(self) -> FeatureSpec:
+        if self.source is not None:
+            return self.source.spec()
         data = self.run.data
-        if data.dataset is not None:
-            return source_class(data.dataset).spec()
         if data.spec is None:
             raise ConfigError("`data.spec` is missing.", where=str(self.path))
         return load_spec(self.path.parent / data.spec)
@@ -132,8 +135,10 @@ class LoadedConfig:
         where = str(self.path)
         data = self.run.data
         if data.dataset is not None:
-            options = source_class(data.dataset).Options
-            strict_yaml.parse(options, data.options, f"{where}: data.options")
+            cls = source_class(data.dataset)
+            self.source = cls(
+                strict_yaml.parse(cls.Options, data.options, f"{where}: data.options")
+            )
         strict_yaml.parse(TrainingParams, self.run.training, f"{where}: training")
         self.thresholds = strict_yaml.parse(
             Thresholds,

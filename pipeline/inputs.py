@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from clickwright.pipeline.config import LoadedConfig, LogFormat
 from clickwright.pipeline.paths import RunPaths
-from clickwright.schemas import strict_yaml
-from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.source import Source, read_prepared
 from clickwright.schemas.spec import SPLITS, GivenSplit
@@ -56,13 +54,12 @@ def find_input(
     if found is None:
         return _own_files(config, data)
     source, raw = found
-    reused = source.directory(raw, paths.data).is_dir()
     prepared = source.prepare(raw, paths.data)
     return InputFiles(
         prepared.directory,
         prepared.splits,
         prepared.fingerprint,
-        reused=reused,
+        reused=prepared.reused,
         rows=sum(prepared.rows.values()),
         bayes=source.bayes_metrics(prepared),
     )
@@ -80,16 +77,15 @@ def locate_input(
     if found is None:
         return _own_files(config, data)
     source, raw = found
-    fingerprint = source.fingerprint(raw)
     folder = source.directory(raw, paths.data)
     if not folder.is_dir():
-        return InputFiles(folder, ("all",), fingerprint)
+        return InputFiles(folder, ("all",), source.fingerprint(raw))
     prepared = read_prepared(folder)
     return InputFiles(
         folder,
         prepared.splits,
-        fingerprint,
-        reused=True,
+        prepared.fingerprint,
+        reused=prepared.reused,
         rows=sum(prepared.rows.values()),
     )
 
@@ -98,22 +94,19 @@ def _find_source(
     config: LoadedConfig, data: pathlib.Path | None
 ) -> tuple[Source, pathlib.Path | None] | None:
     """The data set's source and raw folder; None for files of the user's own."""
-    name = config.run.data.dataset
-    if name is None:
+    source = config.source
+    if source is None:
         return None
-    cls = source_class(name)
-    options = strict_yaml.parse(
-        cls.Options, config.run.data.options, f"{config.path}: data.options"
-    )
-    source = cls(options)
-    if not cls.needs_raw:
+    if not source.needs_raw:
         return source, None
     folder = _folder(config, data)
     if folder is None:
         raise ConfigError(
-            f"The data set `{name}` needs its raw files, and no folder was given.",
+            f"The data set `{source.name}` needs its raw files, and no folder was "
+            "given.",
             where=str(config.path),
-            fix=f"run `clickwright data get {name}` and give its folder with --data",
+            fix=f"run `clickwright data get {source.name}` and give its folder with "
+            "--data",
         )
     return source, folder
 

@@ -30,6 +30,7 @@ class PreparedData:
             splits later.
         rows: rows of each folder.
         fingerprint: changes whenever the raw files or the options do.
+        reused: whether they were there before the call that tells of them.
         details: what else the source knows (Bayes-optimal metrics, for one).
     """
 
@@ -38,6 +39,7 @@ class PreparedData:
     rows: Mapping[str, int]
     fingerprint: str
     details: Mapping[str, Any]
+    reused: bool = dataclasses.field(default=True, compare=False)
 
 
 class Source(abc.ABC):
@@ -145,9 +147,10 @@ class Source(abc.ABC):
             MachineError: the folder cannot be written.
         """
         directory = self.directory(raw, out)
-        if not (directory / MANIFEST_FILE_NAME).exists():
+        reused = (directory / MANIFEST_FILE_NAME).exists()
+        if not reused:
             self._write_whole(raw, directory)
-        return read_prepared(directory)
+        return dataclasses.replace(read_prepared(directory), reused=reused)
 
     def _write_whole(self, raw: pathlib.Path | None, directory: pathlib.Path) -> None:
         fingerprint = directory.name.removeprefix(f"{self.name}-")

@@ -27,7 +27,6 @@ from clickwright.components.ingestion.split_assigner import (
     HashAssigner,
     SplitAssigner,
     TimeAssigner,
-    time_cuts,
 )
 from clickwright.components.ingestion.unit import Unit
 from clickwright.components.ingestion.unit_report import (
@@ -37,6 +36,7 @@ from clickwright.components.ingestion.unit_report import (
 )
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import SPLITS, FeatureSpec, GivenSplit, TimeSplit
+from clickwright.schemas.time_cuts import time_cuts
 
 STAGING_FOLDER_NAME = ".staging"
 progress = logging.getLogger("clickwright.progress")

@@ -9,14 +9,13 @@ import pyarrow.parquet as pq
 
 from clickwright.schemas.source import PreparedData
 from clickwright.schemas.spec import TimeSplit, load_spec
+from clickwright.schemas.time_cuts import time_cuts
 
 
 def bayes_metrics(prepared: PreparedData) -> dict[str, dict[str, float]]:
     """Metrics of the true click probabilities on the validation and test rows.
 
-    The rows are those that ExampleGen puts there: with `n` rows in the order of
-    time, validation starts at the timestamp of row floor((1 - valid - test) * n) and
-    test at that of row floor((1 - test) * n).
+    The rows are those that ExampleGen puts there; see `time_cuts`.
 
     Args:
         prepared: what `MarketplaceSource.prepare` returned.
@@ -32,9 +31,7 @@ def bayes_metrics(prepared: PreparedData) -> dict[str, dict[str, float]]:
         columns=["timestamp", "user", "click", "true_probability"],
     )
     time, user, click, probability = (column.to_numpy() for column in log.columns)
-    ordered = np.sort(time)
-    valid_from = ordered[math.floor((1 - rule.valid - rule.test) * len(time))]
-    test_from = ordered[math.floor((1 - rule.test) * len(time))]
+    valid_from, test_from = time_cuts([time], rule.valid, rule.test)
     splits = {
         "valid": (time >= valid_from) & (time < test_from),
         "test": time >= test_from,
