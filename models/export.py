@@ -52,12 +52,14 @@ def export(
         if name in columns
     }
     transform = transform_output.transform_features_layer()
+    # Layers that feed training's other outputs alone stay behind.
+    scorer = keras.Model(model.input, model.output["probability"])
     names = tuple(model.input)
 
     def score(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         transformed = transform(raw)
         features = {name: transformed[name] for name in names}
-        return {"probability": model(features, training=False)["probability"]}
+        return {"probability": scorer(features, training=False)}
 
     def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return score(tf.io.parse_example(examples, parsing))
@@ -66,7 +68,7 @@ def export(
         return score({n: _as_parsed(columns[n], parsing[n]) for n in parsing})
 
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    archive.track(scorer)
     archive.track(transform)
     archive.add_endpoint(
         "serving_default",

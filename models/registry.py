@@ -4,12 +4,11 @@ Importing this module imports no Keras: configurations are checked in millisecon
 """
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clickwright.models.ctr.deepfm_params import DeepFMParams
-from clickwright.models.ctr.logistic_regression_params import LogisticRegressionParams
 from clickwright.models.params import ModelParams
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError, did_you_mean
@@ -18,26 +17,67 @@ from clickwright.schemas.model_input import ModelInput
 if TYPE_CHECKING:
     import keras
 
+    from clickwright.models.losses.loss import Loss
+
+_CTR = "clickwright.models.ctr"
+_CROSS_ENTROPY = "clickwright.models.losses.cross_entropy:CrossEntropy"
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelEntry:
-    """A registered model.
+    """A registered model; all names are `module:name`.
 
     Attributes:
-        params: its parameters, with their defaults and where these come from.
-        builder: `module:function` that builds it from inputs and parameters.
+        params_class: its parameters, with their defaults and where these come from.
+        builder: builds it from inputs and parameters.
+        loss: makes its loss from its parameters; None for cross-entropy.
     """
 
-    params: type[ModelParams]
+    params_class: str
     builder: str
+    loss: str | None = None
+
+    @functools.cached_property
+    def params(self) -> type[ModelParams]:
+        """The class of its parameters."""
+        return _load(self.params_class)
+
+
+def _ctr(module: str, params: str, own_loss: bool = False) -> ModelEntry:
+    return ModelEntry(
+        f"{_CTR}.{module}_params:{params}",
+        f"{_CTR}.{module}:build_{module}",
+        f"{_CTR}.{module}:{module}_loss" if own_loss else None,
+    )
 
 
 MODELS: Mapping[str, ModelEntry] = {
-    "deepfm": ModelEntry(DeepFMParams, "clickwright.models.ctr.deepfm:build_deepfm"),
-    "logistic_regression": ModelEntry(
-        LogisticRegressionParams,
-        "clickwright.models.ctr.logistic_regression:build_logistic_regression",
-    ),
+    "autoint_plus": _ctr("autoint_plus", "AutoIntPlusParams"),
+    "dcn": _ctr("dcn", "DCNParams"),
+    "dcnv2": _ctr("dcnv2", "DCNv2Params"),
+    "dcnv3": _ctr("dcnv3", "DCNv3Params", own_loss=True),
+    "deepfm": _ctr("deepfm", "DeepFMParams"),
+    "deepfm_p": _ctr("deepfm_p", "DeepFMPParams"),
+    "dnn": _ctr("dnn", "DNNParams"),
+    "ektf": _ctr("ektf", "EKTFParams", own_loss=True),
+    "eulernet": _ctr("eulernet", "EulerNetParams"),
+    "ffm": _ctr("ffm", "FFMParams"),
+    "fgcnn": _ctr("fgcnn", "FGCNNParams"),
+    "fibinet": _ctr("fibinet", "FiBiNETParams"),
+    "finalmlp": _ctr("finalmlp", "FinalMLPParams"),
+    "fm": _ctr("fm", "FMParams"),
+    "fsdnet": _ctr("fsdnet", "FSDNetParams", own_loss=True),
+    "fwfm": _ctr("fwfm", "FwFMParams"),
+    "gdcn": _ctr("gdcn", "GDCNParams"),
+    "ipnn": _ctr("ipnn", "IPNNParams"),
+    "kpnn": _ctr("kpnn", "KPNNParams"),
+    "logistic_regression": _ctr("logistic_regression", "LogisticRegressionParams"),
+    "masknet": _ctr("masknet", "MaskNetParams"),
+    "opnn": _ctr("opnn", "OPNNParams"),
+    "pin": _ctr("pin", "PINParams"),
+    "qnn_alpha": _ctr("qnn_alpha", "QNNAlphaParams", own_loss=True),
+    "wide_deep": _ctr("wide_deep", "WideDeepParams"),
+    "xdeepfm": _ctr("xdeepfm", "XDeepFMParams"),
 }
 
 
@@ -97,24 +137,41 @@ def build(
     Returns:
         A model of a dict of named tensors, giving a dict with `probability`,
         `[batch]`. That output comes from a layer called `probability` whose input is
-        the logit, `[batch, 1]`: training takes its loss from there.
+        the logit, `[batch, 1]`: training takes its loss from there, or from a second
+        output, `logits`, `[batch, K]`, where there is one.
 
     Raises:
         ConfigError: the name or a parameter is not valid, or there are no inputs.
     """
-    found = entry(name)
     if not inputs:
         raise ConfigError(
             f"The model `{name}` has no inputs.",
             where="features",
             fix="give the feature spec at least one feature that models read",
         )
-    if not isinstance(params, found.params):
-        content = (
-            params.model_dump()
-            if isinstance(params, ModelParams)
-            else dict(params or {})
-        )
-        params = parse_params(name, content)
-    module, function = found.builder.split(":")
-    return getattr(importlib.import_module(module), function)(inputs, params)
+    return _load(entry(name).builder)(inputs, _parsed(name, params))
+
+
+def loss(name: str, params: ModelParams | Mapping[str, Any] | None = None) -> "Loss":
+    """Returns the loss that the model called `name` is trained with.
+
+    Raises:
+        ConfigError: the name or a parameter is not valid.
+    """
+    maker = entry(name).loss
+    if maker is None:
+        return _load(_CROSS_ENTROPY)()
+    return _load(maker)(_parsed(name, params))
+
+
+def _parsed(name: str, params: ModelParams | Mapping[str, Any] | None) -> ModelParams:
+    if isinstance(params, entry(name).params):
+        return params
+    if isinstance(params, ModelParams):
+        params = params.model_dump()
+    return parse_params(name, params or {})
+
+
+def _load(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)

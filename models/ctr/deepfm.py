@@ -4,13 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
+from clickwright.models.ctr import parts
 from clickwright.models.ctr.deepfm_params import DeepFMParams
-from clickwright.models.ctr.inputs import symbolic_inputs
 from clickwright.models.layers.fm_interaction import FMInteraction
-from clickwright.models.layers.fused_embedding import FusedEmbedding
-from clickwright.models.layers.linear_term import LinearTerm
-from clickwright.models.layers.mlp import MLP
-from clickwright.models.layers.probability import Probability
 from clickwright.schemas.model_input import ModelInput
 
 
@@ -40,33 +36,10 @@ def build_deepfm(inputs: Sequence[ModelInput], params: DeepFMParams) -> keras.Mo
         Guo et al., DeepFM, IJCAI 2017 (arXiv 1703.04247). Trained and laid out as in
         FuxiCTR v1.1.0, which the BARS figures come from.
     """
-    features = symbolic_inputs(inputs)
-    normal = keras.initializers.RandomNormal(stddev=params.embedding_stddev)
-    embeddings = FusedEmbedding(
-        inputs,
-        width=params.embedding_dim,
-        embeddings_initializer=normal,
-        embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
-        name="embeddings",
-    )(features)  # [B, F, D]
-    linear = LinearTerm(
-        inputs,
-        use_bias=False,
-        embeddings_initializer=normal.clone(),
-        embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
-        name="linear",
-    )(features)  # [B, 1]
+    features = parts.symbolic_inputs(inputs)
+    embeddings = parts.embed(features, inputs, params)  # [B, F, D]
+    linear = parts.linear(features, inputs, params)  # [B, 1]
     pairs = FMInteraction(name="pairs")(embeddings)  # [B, 1]
-    tower = MLP(
-        params.hidden_units,
-        activation=params.activation,
-        batch_norm=params.batch_norm,
-        dropout=params.dropout,
-        name="tower",
-    )(keras.layers.Flatten(name="flatten")(embeddings))  # [B, h_n]
-    deep = keras.layers.Dense(
-        1, kernel_initializer="glorot_normal", dtype="float32", name="head"
-    )(tower)  # [B, 1]
-    logit = keras.layers.Add(dtype="float32", name="logit")([linear, pairs, deep])
-    probability = Probability(name="probability")(logit)
-    return keras.Model(features, {"probability": probability}, name="deepfm")
+    tower = parts.tower(parts.flatten(embeddings), params)  # [B, h_n]
+    logit = parts.add([linear, pairs, parts.head(tower)])
+    return parts.click_model(features, logit, name="deepfm")

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
-from clickwright.models.ctr.inputs import symbolic_inputs
+from clickwright.models.ctr import parts
 from clickwright.models.ctr.logistic_regression_params import LogisticRegressionParams
 from clickwright.models.layers.linear_term import LinearTerm
-from clickwright.models.layers.probability import Probability
 from clickwright.schemas.model_input import ModelInput
 
 
@@ -23,13 +22,10 @@ def build_logistic_regression(
     Returns:
         A model of a dict of tensors, giving `{"probability": [batch]}`.
     """
-    features = symbolic_inputs(inputs)
+    features = parts.symbolic_inputs(inputs)
     logit = LinearTerm(
         inputs,
         embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
         name="linear",
     )(features)
-    probability = Probability(name="probability")(logit)
-    return keras.Model(
-        features, {"probability": probability}, name="logistic_regression"
-    )
+    return parts.click_model(features, logit, name="logistic_regression")

@@ -68,7 +68,11 @@ def run_fn(fn_args: Any) -> None:
     valid = read(valid_files, split="valid")
 
     keras.utils.set_random_seed(params.seed)
-    trainer = Trainer(registry.build(name, inputs, model_params), params)
+    trainer = Trainer(
+        registry.build(name, inputs, model_params),
+        params,
+        registry.loss(name, model_params),
+    )
     settings = {
         "spec": spec.model_dump(mode="json"),
         "model": {"name": name, "params": model_params.model_dump(mode="json")},

@@ -10,6 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from clickwright.models.ctr.parts import LOGITS
+from clickwright.models.losses.cross_entropy import CrossEntropy
+from clickwright.models.losses.loss import Loss
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
@@ -28,21 +31,24 @@ logger = logging.getLogger(__name__)
 class Trainer:
     """Trains a model, epoch by epoch, and leaves the best epoch's weights in it.
 
-    The loss is the weighted mean of the cross-entropy over the rows of a batch, taken
-    from the logit in front of the model's `probability` layer, plus the model's own
-    penalties. Rows whose weight is 0 (absent label) teach nothing.
+    The loss is taken from the logit in front of the model's `probability` layer, or
+    from its `logits` where it gives several, plus the model's own penalties. Rows whose weight is 0 (absent label) teach nothing.
 
     Args:
         model: a model that `registry.build` made.
         params: how to train it.
+        loss: of labels, logits and weights; cross-entropy when None.
     """
 
-    def __init__(self, model: keras.Model, params: TrainingParams) -> None:
+    def __init__(
+        self, model: keras.Model, params: TrainingParams, loss: Loss | None = None
+    ) -> None:
         self.model = model
         self._params = params
-        self._logit_model = keras.Model(
-            model.input, model.get_layer("probability").input
-        )
+        self._loss = loss or CrossEntropy()
+        logits = model.output.get(LOGITS, model.get_layer("probability").input)
+        self._logit_model = keras.Model(model.input, logits)
+        self._score_model = keras.Model(model.input, model.output["probability"])
         self._optimizer = keras.optimizers.Adam(
             params.learning_rate,
             epsilon=params.epsilon,
@@ -167,13 +173,8 @@ class Trainer:
     ) -> tf.Tensor:
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            logits = tf.squeeze(self._logit_model(features, training=True), -1)
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(
-                labels=labels, logits=logits
-            )  # [B]
-            loss = tf.math.divide_no_nan(
-                tf.reduce_sum(weights * losses), tf.reduce_sum(weights)
-            )
+            logits = self._logit_model(features, training=True)  # [B, K]
+            loss = self._loss(labels, logits, weights)
             total = tf.add_n([loss, *self._logit_model.losses])
         # Dense: Keras' Adam squares the gradients of an id that occurs twice one by
         # one before it adds them, and so takes a wrong step.
@@ -182,7 +183,7 @@ class Trainer:
         return loss
 
     def _probability(self, features: Mapping[str, Any]) -> tf.Tensor:
-        return self.model(features, training=False)["probability"]
+        return self._score_model(features, training=False)
 
     def _diverged(self, train: Examples, epoch: int) -> ConfigError | DataError:
         for batch in train.batches(_PREDICT_BATCH):

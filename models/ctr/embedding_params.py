@@ -1,0 +1,23 @@
+"""Parameters of every model that embeds its inputs."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from clickwright.models.params import ModelParams
+
+
+class EmbeddingParams(ModelParams):
+    """One embedding a feature value."""
+
+    embedding_dim: Annotated[int, Field(ge=1, le=4096)] = 10
+    """Values an embedding has."""
+    l2: Annotated[float, Field(ge=0.0)] = 0.05
+    """Adds `l2 / 2` times the squared norm of every row of every table to the loss."""
+    embedding_stddev: Annotated[float, Field(gt=0.0)] = 1e-4
+    """Standard deviation of the tables at the start (FuxiCTR's default)."""
+
+    @property
+    def table_width(self) -> int:
+        """One embedding."""
+        return self.embedding_dim

@@ -1,0 +1,118 @@
+"""The parts that the click models are put together from, with published settings.
+
+Kernels start Glorot-normal, biases at zero, tables normal with a small deviation; all
+tables carry the L2 penalty of the parameters.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from clickwright.models.ctr.embedding_params import EmbeddingParams
+from clickwright.models.ctr.tower_params import TowerParams
+from clickwright.models.layers.fused_embedding import FusedEmbedding
+from clickwright.models.layers.linear_term import LinearTerm
+from clickwright.models.layers.mlp import MLP
+from clickwright.models.layers.probability import Probability
+from clickwright.schemas.model_input import ModelInput
+
+LOGITS = "logits"
+"""Output of models with several logits, `[batch, K]`; their loss takes it."""
+
+
+def symbolic_inputs(inputs: Sequence[ModelInput]) -> dict[str, Any]:
+    """Returns one `keras.Input` an input, by name.
+
+    `[batch]` for `id` (int64) and `value` (float32); `[batch, length]`, int64, for
+    `id_set` and `sequence`.
+    """
+    return {
+        i.name: keras.Input(
+            shape=() if i.length is None else (i.length,),
+            dtype="float32" if i.kind == "value" else "int64",
+            name=i.name,
+        )
+        for i in inputs
+    }
+
+
+def embed(
+    features: Mapping[str, Any],
+    inputs: Sequence[ModelInput],
+    params: EmbeddingParams,
+    name: str = "embeddings",
+) -> Any:
+    """Embeddings of all inputs, `[batch, F, D]`."""
+    return FusedEmbedding(
+        inputs,
+        width=params.embedding_dim,
+        embeddings_initializer=keras.initializers.RandomNormal(
+            stddev=params.embedding_stddev
+        ),
+        embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
+        name=name,
+    )(features)
+
+
+def linear(
+    features: Mapping[str, Any],
+    inputs: Sequence[ModelInput],
+    params: EmbeddingParams,
+    use_bias: bool = False,
+) -> Any:
+    """The first-order term `sum_f w_f`, `[batch, 1]`."""
+    return LinearTerm(
+        inputs,
+        use_bias=use_bias,
+        embeddings_initializer=keras.initializers.RandomNormal(
+            stddev=params.embedding_stddev
+        ),
+        embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
+        name="linear",
+    )(features)
+
+
+def flatten(embeddings: Any) -> Any:
+    """`[batch, F, D]` to `[batch, F * D]`, all values of the first field first."""
+    return keras.layers.Flatten(name="flatten")(embeddings)
+
+
+def tower(x: Any, params: TowerParams, name: str = "tower") -> Any:
+    """The dense tower, `[batch, N]` to `[batch, h_n]`."""
+    return MLP(
+        params.hidden_units,
+        activation=params.activation,
+        batch_norm=params.batch_norm,
+        dropout=params.dropout,
+        name=name,
+    )(x)
+
+
+def head(x: Any, name: str = "head") -> Any:
+    """A logit, `[batch, 1]`, by one float32 dense layer."""
+    return keras.layers.Dense(
+        1, kernel_initializer="glorot_normal", dtype="float32", name=name
+    )(x)
+
+
+def add(terms: Sequence[Any]) -> Any:
+    """The sum of logits, `[batch, 1]`, in float32."""
+    return keras.layers.Add(dtype="float32", name="logit")(list(terms))
+
+
+def click_model(
+    features: Mapping[str, Any], logit: Any, name: str, logits: Any = None
+) -> keras.Model:
+    """The model, giving `probability`, `[batch]`, the sigmoid of the logit.
+
+    Args:
+        features: the symbolic inputs.
+        logit: `[batch, 1]`.
+        name: name of the model.
+        logits: `[batch, K]`, where the loss takes several; dropped at export.
+    """
+    outputs = {"probability": Probability(name="probability")(logit)}
+    if logits is not None:
+        outputs[LOGITS] = logits
+    return keras.Model(dict(features), outputs, name=name)

@@ -1,0 +1,27 @@
+"""Parameters of every model that has a dense tower."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from clickwright.models.ctr.embedding_params import EmbeddingParams
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+"""Width of a dense layer."""
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+"""Share of activations that is dropped."""
+Activation = Literal["relu", "gelu", "silu", "tanh", "linear"]
+"""Activation of a dense layer."""
+
+
+class TowerParams(EmbeddingParams):
+    """Embeddings and a tower of dense layers."""
+
+    hidden_units: tuple[Width, ...] = (400, 400, 400)
+    """Widths of the tower's layers."""
+    activation: Activation = "relu"
+    """Activation of the tower."""
+    batch_norm: bool = True
+    """Whether the tower is batch-normalized."""
+    dropout: Rate = 0.2
+    """Share of the tower's activations dropped in training."""
