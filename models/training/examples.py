@@ -32,12 +32,16 @@ class Examples(Protocol):
     rows: int
 
     def batches(
-        self, batch_size: int, shuffle_seed: tuple[int, ...] | None = None
+        self,
+        batch_size: int,
+        shuffle_seed: tuple[int, ...] | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """Goes through all rows once; the last batch may be smaller.
 
         Args:
             batch_size: rows a batch.
             shuffle_seed: decides the order of the rows; None keeps that of the files.
+            start: leaves out this many batches; the rest is what it is without.
         """
         ...

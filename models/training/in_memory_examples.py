@@ -36,7 +36,10 @@ class InMemoryExamples:
         self.rows = len(self._labels)
 
     def batches(
-        self, batch_size: int, shuffle_seed: tuple[int, ...] | None = None
+        self,
+        batch_size: int,
+        shuffle_seed: tuple[int, ...] | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """See `Examples.batches`."""
         order = (
@@ -44,9 +47,9 @@ class InMemoryExamples:
             if shuffle_seed is None
             else np.random.default_rng(shuffle_seed).permutation(self.rows)
         )
-        for start in range(0, self.rows, batch_size):
-            stop = start + batch_size
-            at: Any = slice(start, stop) if order is None else order[start:stop]
+        for first in range(start * batch_size, self.rows, batch_size):
+            last = first + batch_size
+            at: Any = slice(first, last) if order is None else order[first:last]
             yield Batch(
                 {name: values[at] for name, values in self._features.items()},
                 self._labels[at],

@@ -16,9 +16,9 @@ from clickwright.models import registry
 from clickwright.models.export import export
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.checkpoint import Checkpoint
+from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.fingerprint import fingerprint
 from clickwright.models.training.params import TrainingParams
-from clickwright.models.training.read import example_files, read_examples
 from clickwright.models.training.trainer import Trainer
 from clickwright.models.training.training_log import TrainingLog
 from clickwright.schemas import strict_yaml

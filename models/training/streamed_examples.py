@@ -45,13 +45,16 @@ class StreamedExamples:
         self._max_rows = max_rows
 
     def batches(
-        self, batch_size: int, shuffle_seed: tuple[int, ...] | None = None
+        self,
+        batch_size: int,
+        shuffle_seed: tuple[int, ...] | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """See `Examples.batches`."""
-        yield from self._dataset(batch_size, shuffle_seed)
+        yield from self._dataset(batch_size, shuffle_seed, start)
 
     def _dataset(
-        self, batch_size: int, shuffle_seed: tuple[int, ...] | None
+        self, batch_size: int, shuffle_seed: tuple[int, ...] | None, start: int
     ) -> tf.data.Dataset:
         files = tf.data.Dataset.from_tensor_slices([str(f) for f in self.files])
         if shuffle_seed is None or self._max_rows is not None:
@@ -66,7 +69,8 @@ class StreamedExamples:
         if shuffle_seed is not None:
             records = records.shuffle(SHUFFLE_BUFFER, seed=_fold(shuffle_seed))
         return (
-            records.batch(batch_size)
+            records.skip(start * batch_size)
+            .batch(batch_size)
             .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .prefetch(tf.data.AUTOTUNE)
         )

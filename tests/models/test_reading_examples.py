@@ -8,9 +8,9 @@ import tensorflow as tf
 from transformed_shop import SPEC, Transformed
 
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
+from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.examples import Examples
 from clickwright.models.training.in_memory_examples import InMemoryExamples
-from clickwright.models.training.read import example_files, read_examples
 from clickwright.models.training.run import vocabulary_sizes
 from clickwright.models.training.streamed_examples import StreamedExamples
 from clickwright.schemas.errors import DataError
@@ -132,3 +132,20 @@ def test_a_damaged_file_is_named(tmp_path: pathlib.Path) -> None:
             read_items([good])
         assert error.value.where == str(tmp_path / name)
         (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("memory_limit", [None, 0])
+@pytest.mark.parametrize("seed", [None, (0, 1)])
+def test_an_epoch_can_start_within_itself(
+    transformed: Transformed, memory_limit: int | None, seed: tuple[int, ...] | None
+) -> None:
+    examples = read(transformed, memory_limit=memory_limit)
+    whole = list(examples.batches(250, seed))
+    for start in (0, 1, 4, 5):
+        rest = list(examples.batches(250, seed, start=start))
+        assert len(rest) == 5 - start
+        for one, other in zip(rest, whole[start:], strict=True):
+            for name, values in other.features.items():
+                np.testing.assert_array_equal(one.features[name], values)
+            np.testing.assert_array_equal(one.labels, other.labels)
+            np.testing.assert_array_equal(one.weights, other.weights)
