@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import keras_rs
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
 from clickwright.models.ctr.tower_params import TowerParams
@@ -87,6 +88,20 @@ def tower(x: Any, params: TowerParams, name: str = "tower") -> Any:
         dropout=params.dropout,
         name=name,
     )(x)
+
+
+def concatenate(xs: Sequence[Any], name: str = "concatenate") -> Any:
+    """All values of the first tensor first, `[batch, sum of N]`."""
+    if len(xs) == 1:
+        return xs[0]
+    return keras.layers.Concatenate(name=name)(list(xs))
+
+
+def cross(x0: Any, x: Any, name: str) -> Any:
+    """One full-matrix cross layer, `x0 * (W x + b) + x`, all `[batch, N]`."""
+    return keras_rs.layers.FeatureCross(kernel_initializer="glorot_normal", name=name)(
+        x0, x
+    )
 
 
 def head(x: Any, name: str = "head") -> Any:
