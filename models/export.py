@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from clickwright.models.scoring import scoring_model
 from clickwright.schemas.errors import MachineError
 from clickwright.schemas.spec import FeatureSpec
 
@@ -20,6 +21,7 @@ def export(
     transform_output: tft.TFTransformOutput,
     spec: FeatureSpec,
     directory: pathlib.Path,
+    negative_sampling_rate: float = 1.0,
 ) -> None:
     """Writes a SavedModel that scores raw features.
 
@@ -41,6 +43,8 @@ def export(
         transform_output: the transform graph.
         spec: the feature spec; says which columns are features.
         directory: folder of the SavedModel.
+        negative_sampling_rate: share of the negatives that training saw; the
+            probabilities are those of all rows.
 
     Raises:
         MachineError: the folder cannot be written to, or the disk is full.
@@ -52,8 +56,7 @@ def export(
         if name in columns
     }
     transform = transform_output.transform_features_layer()
-    # Layers that feed training's other outputs alone stay behind.
-    scorer = keras.Model(model.input, model.output["probability"])
+    scorer = scoring_model(model, negative_sampling_rate)
     names = tuple(model.input)
 
     def score(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:

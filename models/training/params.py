@@ -1,7 +1,8 @@
 """Parameters of training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+import pydantic
 from pydantic import Field
 
 from clickwright.schemas.strict_yaml import StrictModel
@@ -29,13 +30,59 @@ class TrainingParams(StrictModel):
     """Largest norm of the gradient of all weights together."""
     early_stop: Annotated[int, Field(ge=1)] = 2
     """Epochs in a row without improvement after which training stops."""
+    monitor: Literal["auc", "auc_minus_logloss"] = "auc"
+    """What decides on the validation split: the exact AUC, or AUC less log loss, as
+    BARS has it for its x4 splits."""
     min_delta: Annotated[float, Field(ge=0.0)] = 1e-6
-    """Least gain in validation AUC that counts as an improvement."""
+    """Least gain in the monitor that counts as an improvement."""
     learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     """Factor on the learning rate after each epoch without improvement."""
     min_learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
     """The learning rate does not fall below."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of initial weights, dropout and the order of the rows."""
+    seeds: Annotated[int, Field(ge=1, le=100)] = 1
+    """Trainings one after the other, from `seed`, `seed` + 1 ...; the one with the best
+    validation is exported, mean and deviation of all stand in
+    `training_summary.json`."""
     max_train_rows: Annotated[int, Field(ge=1)] | None = None
     """Only this many rows, from the start of the training split; all when absent."""
+    positive_weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """Factor on the weight of training rows with a click. Probabilities grow with it;
+    unlike those of sampled negatives they are not set right."""
+    negative_sampling_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Share of the rows without a click that an epoch sees, drawn anew each time.
+    Validation and the exported model give probabilities as though it saw all."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where parsed rows are kept between epochs. `auto`: in memory where a split takes
+    at most a quarter of what is free, else on disk next to the checkpoint, else
+    nowhere. `none` parses the files anew each epoch, and shuffles within a buffer."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Arithmetic of the layers; weights, embeddings, logits and losses stay float32.
+    The mixed ones pay on accelerators. `mixed_float16` scales the loss by itself."""
+    jit_compile: bool = False
+    """Whether XLA compiles the training step. Slower on CPUs, and each size of batch
+    is compiled anew."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where training runs; `auto` takes a GPU if there is one."""
+    strategy: Literal["none", "mirrored"] = "none"
+    """`mirrored` deals every batch to all devices of the kind, sums their gradients
+    and keeps a copy of the model on each. Batch normalization takes the statistics of
+    a device's share."""
+    checkpoint_seconds: Annotated[float, Field(gt=0.0)] = 300.0
+    """Seconds after which the state is kept within an epoch; it is always kept after
+    one."""
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps after which the state is kept within an epoch, whatever the time."""
+    tensorboard: Literal["scalars", "histograms", "off"] = "scalars"
+    """What TensorBoard gets after an epoch: the log's figures and the norm of the
+    gradient; also the norms of embedding rows by table and the gradients by layer, on
+    the first batch; or nothing."""
+
+    @pydantic.model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.jit_compile and self.strategy == "mirrored":
+            raise ValueError("`jit_compile` does not go with `strategy: mirrored`")
+        if self.seed + self.seeds > 2**32:
+            raise ValueError("`seed` + `seeds` must not exceed 2 ** 32")
+        return self

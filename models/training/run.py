@@ -88,7 +88,13 @@ def run_fn(fn_args: Any) -> None:
     records = trainer.train(train, valid, checkpoint, log)
     best = max(record.valid_auc or 0.0 for record in records)
     logger.info("best valid AUC %.6f of %d epochs", best, len(records))
-    export(trainer.model, transform, spec, pathlib.Path(fn_args.serving_model_dir))
+    export(
+        trainer.model,
+        transform,
+        spec,
+        pathlib.Path(fn_args.serving_model_dir),
+        params.negative_sampling_rate,
+    )
     if checkpoint is not None:
         checkpoint.delete()
 

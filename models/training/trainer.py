@@ -15,6 +15,7 @@ from clickwright.models.losses.cross_entropy import CrossEntropy
 from clickwright.models.losses.loss import Loss
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
+from clickwright.models.scoring import scoring_model
 from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples
@@ -48,7 +49,7 @@ class Trainer:
         self._loss = loss or CrossEntropy()
         logits = model.output.get(LOGITS, model.get_layer("probability").input)
         self._logit_model = keras.Model(model.input, logits)
-        self._score_model = keras.Model(model.input, model.output["probability"])
+        self._score_model = scoring_model(model, params.negative_sampling_rate)
         self._optimizer = keras.optimizers.Adam(
             params.learning_rate,
             epsilon=params.epsilon,
@@ -172,6 +173,8 @@ class Trainer:
         self, features: Mapping[str, Any], labels: Any, weights: Any
     ) -> tf.Tensor:
         variables = self.model.trainable_variables
+        clicked = labels > 0.5  # [B]
+        weights = weights * tf.where(clicked, self._params.positive_weight, 1.0)
         with tf.GradientTape() as tape:
             logits = self._logit_model(features, training=True)  # [B, K]
             loss = self._loss(labels, logits, weights)
