@@ -106,9 +106,14 @@ def cross(x0: Any, x: Any, name: str) -> Any:
 
 def head(x: Any, name: str = "head") -> Any:
     """A logit, `[batch, 1]`, by one float32 dense layer."""
+    return head_layer(name)(x)
+
+
+def head_layer(name: str = "head") -> keras.layers.Layer:
+    """The layer of `head`, for models that apply one layer several times."""
     return keras.layers.Dense(
         1, kernel_initializer="glorot_normal", dtype="float32", name=name
-    )(x)
+    )
 
 
 def add(terms: Sequence[Any]) -> Any:
