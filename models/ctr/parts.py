@@ -16,6 +16,7 @@ from clickwright.models.layers.fused_embedding import FusedEmbedding
 from clickwright.models.layers.linear_term import LinearTerm
 from clickwright.models.layers.mlp import MLP
 from clickwright.models.layers.probability import Probability
+from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
 
 LOGITS = "logits"
@@ -52,6 +53,8 @@ def embed(
             stddev=params.embedding_stddev
         ),
         embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
+        compression=params.compression,
+        min_frequency=params.min_frequency,
         name=name,
     )(features)
 
@@ -70,8 +73,24 @@ def linear(
             stddev=params.embedding_stddev
         ),
         embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
+        compression=params.compression,
+        min_frequency=params.min_frequency,
         name="linear",
     )(features)
+
+
+def need_pairs(inputs: Sequence[ModelInput], name: str) -> None:
+    """Checks that there are two inputs or more.
+
+    Raises:
+        ConfigError: there are not.
+    """
+    if len(inputs) < 2:
+        raise ConfigError(
+            f"The model `{name}` is made of pairs of inputs and has {len(inputs)}.",
+            where="features",
+            fix="give the feature spec at least two features that models read",
+        )
 
 
 def flatten(embeddings: Any) -> Any:
@@ -79,13 +98,16 @@ def flatten(embeddings: Any) -> Any:
     return keras.layers.Flatten(name="flatten")(embeddings)
 
 
-def tower(x: Any, params: TowerParams, name: str = "tower") -> Any:
+def tower(
+    x: Any, params: TowerParams, name: str = "tower", layer_norm: bool = False
+) -> Any:
     """The dense tower, `[batch, N]` to `[batch, h_n]`."""
     return MLP(
         params.hidden_units,
         activation=params.activation,
         batch_norm=params.batch_norm,
         dropout=params.dropout,
+        layer_norm=layer_norm,
         name=name,
     )(x)
 

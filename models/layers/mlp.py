@@ -8,11 +8,11 @@ import keras
 
 @keras.saving.register_keras_serializable(package="clickwright")
 class MLP(keras.layers.Layer):
-    """Dense, batch normalization, activation, dropout; once for each width.
+    """Dense, normalization, activation, dropout; once for each width.
 
-    Batch normalization has epsilon 1e-5 and momentum 0.9 and kernels are
+    Normalization has epsilon 1e-5, that of batches momentum 0.9, and kernels are
     Glorot-normal: what published click-model figures were trained with, and not the
-    defaults of Keras.
+    defaults of Keras. Layer normalization runs in float32.
 
     Args:
         units: widths `h_1 .. h_n` of the layers.
@@ -20,6 +20,7 @@ class MLP(keras.layers.Layer):
         batch_norm: whether layers are batch-normalized.
         dropout: share of the activations dropped in training.
         kernel_initializer: initializer of the kernels; biases start at zero.
+        layer_norm: whether layers are normalized an example, over their units.
 
     Input shape:
         `[batch, N]`.
@@ -31,6 +32,9 @@ class MLP(keras.layers.Layer):
 
     >>> tuple(MLP((400, 400))(np.zeros((8, 100), "float32")).shape)
     (8, 400)
+
+    Raises:
+        ValueError: both kinds of normalization are asked for.
     """
 
     def __init__(
@@ -40,14 +44,20 @@ class MLP(keras.layers.Layer):
         batch_norm: bool = True,
         dropout: float = 0.0,
         kernel_initializer: str = "glorot_normal",
+        layer_norm: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if batch_norm and layer_norm:
+            raise ValueError(
+                "At most one of `batch_norm` and `layer_norm` must be set. Received: both."
+            )
         self.units = tuple(units)
         self.activation = activation
         self.batch_norm = batch_norm
         self.dropout = dropout
         self.kernel_initializer = kernel_initializer
+        self.layer_norm = layer_norm
         self.steps: list[Any] = []
         policy = self.dtype_policy
         for n, width in enumerate(self.units):
@@ -63,6 +73,12 @@ class MLP(keras.layers.Layer):
                 self.steps.append(
                     keras.layers.BatchNormalization(
                         momentum=0.9, epsilon=1e-5, dtype=policy, name=f"norm_{n}"
+                    )
+                )
+            if layer_norm:
+                self.steps.append(
+                    keras.layers.LayerNormalization(
+                        epsilon=1e-5, dtype="float32", name=f"norm_{n}"
                     )
                 )
             self.steps.append(
@@ -102,6 +118,7 @@ class MLP(keras.layers.Layer):
             "batch_norm": self.batch_norm,
             "dropout": self.dropout,
             "kernel_initializer": self.kernel_initializer,
+            "layer_norm": self.layer_norm,
         }
 
 
