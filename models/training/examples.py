@@ -1,5 +1,6 @@
 """The rows of one split, as training reads them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +27,7 @@ class Examples(Protocol):
     """The rows of one split.
 
     Attributes:
-        rows: how many there are.
+        rows: how many a shuffled epoch holds: all, or with sampled negatives fewer.
     """
 
     rows: int
@@ -37,11 +38,25 @@ class Examples(Protocol):
         shuffle_seed: tuple[int, ...] | None = None,
         start: int = 0,
     ) -> Iterator[Batch]:
-        """Goes through all rows once; the last batch may be smaller.
+        """Goes through the rows once; the last batch may be smaller.
+
+        The next batch is prepared while the caller works on one. Breaking off early
+        leaves nothing running.
 
         Args:
             batch_size: rows a batch.
-            shuffle_seed: decides the order of the rows; None keeps that of the files.
+            shuffle_seed: decides the order of the rows and which negatives are
+                sampled; None goes through all rows, in an order that is always the
+                same.
             start: leaves out this many batches; the rest is what it is without.
         """
         ...
+
+
+def share_of(count: int, rate: float) -> int:
+    """How many of `count` rows are sampled.
+
+    A share of each part of the rows, `share_of(seen + part) - share_of(seen)`, sums
+    to the share of all.
+    """
+    return math.floor(rate * count + 0.5)

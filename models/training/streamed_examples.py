@@ -4,28 +4,38 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from clickwright.models.training.examples import BATCH_DTYPES, Batch
+from clickwright.models.training.examples import BATCH_DTYPES, Batch, share_of
+from clickwright.models.training.prefetched import prefetched
 
 SHUFFLE_BUFFER = 262_144
 """Records that a streamed epoch draws its next one from."""
-_BATCH_DTYPES = {tf.int64: BATCH_DTYPES["i"], tf.float32: BATCH_DTYPES["f"]}
+_FILES_AT_ONCE = 8
+"""Fixed, since the order of the rows follows from it."""
+_RECORDS_IN_TURN = 1024
+"""Records that are taken from one file before the next one's turn."""
 
 
 class StreamedExamples:
     """Rows out of TFRecord files of transformed examples, parsed by the batch.
 
-    The order of a shuffled epoch depends on the seed alone: files are shuffled and
-    interleaved, then records within a buffer.
+    Several files are read side by side, in turns of fixed length. The order of a
+    shuffled epoch depends on the seed alone: files are shuffled, then records within
+    a buffer.
 
     Args:
         files: TFRecord files; names ending in `.gz` are gzipped.
         features: parsing spec of the inputs.
         label: name of the label; rows where it is below 0 get the weight 0.
         weight: name of the rows' weight; all 1 when None.
-        max_rows: only this many rows, in the order of the files; all when None.
-        rows: number of rows, if known.
+        max_rows: only this many rows, one file after the other; all when None.
+        shard: `(index, count)`: only this of `count` disjoint parts, made of whole
+            files where there are enough of them.
+        rows: rows of a shuffled epoch, if known.
+        negative_sampling_rate: share of the rows with label 0 that a shuffled epoch
+            sees; all others are in each.
     """
 
     def __init__(
@@ -35,7 +45,9 @@ class StreamedExamples:
         label: str,
         weight: str | None = None,
         max_rows: int | None = None,
+        shard: tuple[int, int] = (0, 1),
         rows: int = 0,
+        negative_sampling_rate: float = 1.0,
     ) -> None:
         self.files = tuple(files)
         self.rows = rows
@@ -43,6 +55,8 @@ class StreamedExamples:
         self._label = label
         self._weight = weight
         self._max_rows = max_rows
+        self._shard = shard
+        self._rate = negative_sampling_rate
 
     def batches(
         self,
@@ -51,21 +65,38 @@ class StreamedExamples:
         start: int = 0,
     ) -> Iterator[Batch]:
         """See `Examples.batches`."""
-        yield from self._dataset(batch_size, shuffle_seed, start)
+        if shuffle_seed is not None and self._rate < 1.0:
+            return prefetched(self._sampled(batch_size, shuffle_seed, start))
+        return iter(self._dataset(batch_size, shuffle_seed, start))
+
+    def _sampled(
+        self, batch_size: int, seed: tuple[int, ...], start: int
+    ) -> Iterator[Batch]:
+        rng = np.random.default_rng(seed)
+        seen = held = 0
+        parts: list[Batch] = []
+        for chunk in self._dataset(batch_size, seed, 0).as_numpy_iterator():
+            clicked = chunk.labels > 0.5  # [rows]
+            negatives = np.flatnonzero(~clicked)
+            kept = share_of(seen + len(negatives), self._rate)
+            kept -= share_of(seen, self._rate)
+            seen += len(negatives)
+            clicked[rng.permutation(negatives)[:kept]] = True
+            parts.append(_cut(chunk, clicked))
+            held += len(parts[-1].labels)
+            if held >= batch_size:
+                whole, held = _joined(parts), held - batch_size
+                if start == 0:
+                    yield _cut(whole, slice(batch_size))
+                start = max(0, start - 1)
+                parts = [_cut(whole, slice(batch_size, None))]
+        if held and start == 0:
+            yield _joined(parts)
 
     def _dataset(
         self, batch_size: int, shuffle_seed: tuple[int, ...] | None, start: int
     ) -> tf.data.Dataset:
-        files = tf.data.Dataset.from_tensor_slices([str(f) for f in self.files])
-        if shuffle_seed is None or self._max_rows is not None:
-            records = files.flat_map(_records).take(
-                -1 if self._max_rows is None else self._max_rows
-            )
-        else:
-            files = files.shuffle(len(self.files), seed=_fold(shuffle_seed))
-            records = files.interleave(
-                _records, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-            )
+        records = self._records(shuffle_seed)
         if shuffle_seed is not None:
             records = records.shuffle(SHUFFLE_BUFFER, seed=_fold(shuffle_seed))
         return (
@@ -75,25 +106,68 @@ class StreamedExamples:
             .prefetch(tf.data.AUTOTUNE)
         )
 
+    def _records(self, shuffle_seed: tuple[int, ...] | None) -> tf.data.Dataset:
+        index, count = self._shard
+        files = tf.data.Dataset.from_tensor_slices([str(f) for f in self.files])
+        if self._max_rows is not None:
+            first = files.flat_map(_records_of).take(self._max_rows)
+            return first.shard(count, index)
+        whole_files = len(self.files) >= count
+        if whole_files:
+            files = files.shard(count, index)
+        if shuffle_seed is not None:
+            files = files.shuffle(len(self.files), seed=_fold(shuffle_seed))
+        records = files.interleave(
+            _records_of,
+            cycle_length=_FILES_AT_ONCE,
+            block_length=_RECORDS_IN_TURN,
+            num_parallel_calls=_FILES_AT_ONCE,
+            deterministic=True,
+        )
+        return records if whole_files else records.shard(count, index)
+
     def _parse(self, records: tf.Tensor) -> Batch:
         spec = {**self._features, self._label: tf.io.FixedLenFeature([], tf.float32)}
         if self._weight is not None:
             spec[self._weight] = tf.io.FixedLenFeature([], tf.float32)
         parsed = tf.io.parse_example(records, spec)
         labels = parsed[self._label]
-        present = tf.cast(labels >= 0.0, tf.float32)
-        weights = present if self._weight is None else present * parsed[self._weight]
-        features = {
-            name: tf.cast(parsed[name], _BATCH_DTYPES[parsed[name].dtype])
-            for name in self._features
-        }
-        return Batch(features, tf.maximum(labels, 0.0), weights)
+        present = labels >= 0.0
+        weights = tf.ones_like(labels)
+        if self._weight is not None:
+            weights = parsed[self._weight]
+        features = {name: _narrowed(parsed[name]) for name in self._features}
+        return Batch(features, tf.maximum(labels, 0.0), tf.where(present, weights, 0.0))
 
 
-def _records(file: tf.Tensor) -> tf.data.Dataset:
+def _narrowed(values: tf.Tensor) -> tf.Tensor:
+    """Ids as int32; those that are too large for it stay larger than any table."""
+    if values.dtype != tf.int64:
+        return values
+    dtype = tf.as_dtype(BATCH_DTYPES["i"])
+    return tf.cast(tf.clip_by_value(values, dtype.min, dtype.max), dtype)
+
+
+def _records_of(file: tf.Tensor) -> tf.data.Dataset:
     gzipped = tf.strings.regex_full_match(file, r".*\.gz")
     return tf.data.TFRecordDataset(
-        file, compression_type=tf.where(gzipped, "GZIP", ""), buffer_size=8 << 20
+        file, compression_type=tf.where(gzipped, "GZIP", ""), buffer_size=1 << 20
+    )
+
+
+def _cut(batch: Batch, rows: Any) -> Batch:
+    features = {name: values[rows] for name, values in batch.features.items()}
+    return Batch(features, batch.labels[rows], batch.weights[rows])
+
+
+def _joined(parts: Sequence[Batch]) -> Batch:
+    return Batch(
+        {
+            name: np.concatenate([part.features[name] for part in parts])
+            for name in parts[0].features
+        },
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.weights for part in parts]),
     )
 
 
