@@ -12,3 +12,11 @@ class ModelParams(StrictModel, abc.ABC):
     @abc.abstractmethod
     def table_width(self) -> int:
         """Floats that the model keeps for each row of an embedding table."""
+
+    def kept_rows(self, rows: int) -> int:
+        """Rows that the model keeps of an embedding table of `rows` ids."""
+        return rows
+
+    def state_bytes(self, rows: int) -> int:
+        """Bytes that it keeps of such a table besides, such as counts of its ids."""
+        return 0

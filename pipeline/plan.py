@@ -37,14 +37,17 @@ class PlannedTable:
 
     Attributes:
         feature: the feature that owns the ids.
-        rows: its rows, the padding and out-of-vocabulary rows included.
-        bound: whether `rows` is an upper bound, because the training split's values
+        ids: its ids, those of padding and unknown values included.
+        rows: rows that the model keeps for them; fewer where it compresses.
+        bound: whether `ids` is an upper bound, because the training split's values
             could not be counted.
         width: embedding width, the model's linear terms included.
-        bytes: memory in training: the table and the optimizer's two moments.
+        bytes: memory in training: the table, the optimizer's two moments, and counts
+            of the ids where the model keeps them.
     """
 
     feature: str
+    ids: int
     rows: int
     bound: bool
     width: int
@@ -89,17 +92,28 @@ def show(plan: Plan, console: rich.console.Console) -> None:
     console.print(steps)
     tables = rich.table.Table(box=rich.box.SIMPLE_HEAD, title="Embedding tables")
     tables.add_column("feature")
-    for column in ("rows", "width", "memory in training"):
+    for column in ("ids", "rows", "width", "memory in training"):
         tables.add_column(column, justify="right")
     for table in plan.tables:
         mark = "≤ " if table.bound else ""
         size = rich.filesize.decimal(table.bytes)
         tables.add_row(
-            table.feature, f"{mark}{table.rows:,}", str(table.width), f"{mark}{size}"
+            table.feature,
+            f"{mark}{table.ids:,}",
+            f"{mark}{table.rows:,}",
+            str(table.width),
+            f"{mark}{size}",
         )
     total = sum(table.bytes for table in plan.tables)
+    ids = sum(table.ids for table in plan.tables)
     rows = sum(table.rows for table in plan.tables)
-    tables.add_row("[bold]all", f"[bold]{rows:,}", "", rich.filesize.decimal(total))
+    tables.add_row(
+        "[bold]all",
+        f"[bold]{ids:,}",
+        f"[bold]{rows:,}",
+        "",
+        rich.filesize.decimal(total),
+    )
     console.print(tables)
     console.print(f"everything goes to {plan.paths.out}", highlight=False)
 
@@ -128,17 +142,15 @@ def _tables(config: LoadedConfig, files: InputFiles) -> tuple[PlannedTable, ...]
         for name, f in spec.vocabulary_features().items()
         if isinstance(f.vocabulary, LearnedVocabulary)
     }
-    width = registry.table_width(config.run.model.name, config.run.model.params)
-    return tuple(
-        PlannedTable(
-            name,
-            rows,
-            name in sizes and name not in counted,
-            width,
-            rows * width * _FLOAT_BYTES * _ADAM_COPIES,
-        )
-        for name, rows in spec.table_rows(sizes).items()
-    )
+    params = registry.parse_params(config.run.model.name, config.run.model.params)
+    width = params.table_width
+    tables = []
+    for name, ids in spec.table_rows(sizes).items():
+        rows = params.kept_rows(ids)
+        size = rows * width * _FLOAT_BYTES * _ADAM_COPIES + params.state_bytes(ids)
+        bound = name in sizes and name not in counted
+        tables.append(PlannedTable(name, ids, rows, bound, width, size))
+    return tuple(tables)
 
 
 def _count_values(config: LoadedConfig, files: InputFiles) -> dict[str, int]:

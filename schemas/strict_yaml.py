@@ -155,8 +155,11 @@ _RULES = {
 def _tags(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     """The tags of a discriminated union, which may be one of several options."""
     node = _resolve(schema, node)
-    mapping: dict[str, Any] = node.get("discriminator", {}).get("mapping", {})
-    return mapping
+    for option in (node, *node.get("anyOf", [])):
+        mapping: dict[str, Any] = option.get("discriminator", {}).get("mapping", {})
+        if mapping:
+            return mapping
+    return {}
 
 
 def _child(schema: dict[str, Any], node: dict[str, Any], part: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clickwright.models.params import ModelParams
+from clickwright.models.ctr.table_params import TableParams
 
 
-class EmbeddingParams(ModelParams):
+class EmbeddingParams(TableParams):
     """One embedding a feature value."""
 
     embedding_dim: Annotated[int, Field(ge=1, le=4096)] = 10
@@ -20,4 +20,9 @@ class EmbeddingParams(ModelParams):
     @property
     def table_width(self) -> int:
         """One embedding."""
+        return self.embedding_dim
+
+    @property
+    def layer_width(self) -> int:
+        """One embedding: first-order weights have a layer, and counts, of their own."""
         return self.embedding_dim

@@ -26,6 +26,8 @@ def build_logistic_regression(
     logit = LinearTerm(
         inputs,
         embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
+        compression=params.compression,
+        min_frequency=params.min_frequency,
         name="linear",
     )(features)
     return parts.click_model(features, logit, name="logistic_regression")

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clickwright.models.params import ModelParams
+from clickwright.models.ctr.table_params import TableParams
 
 
-class LogisticRegressionParams(ModelParams):
+class LogisticRegressionParams(TableParams):
     """Parameters of logistic regression.
 
     Defaults are those of the Frappe_x1 entry of the BARS benchmark (reczoo/BARS,

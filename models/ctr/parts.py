@@ -5,7 +5,7 @@ tables carry the L2 penalty of the parameters.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import keras_rs
@@ -44,11 +44,14 @@ def embed(
     inputs: Sequence[ModelInput],
     params: EmbeddingParams,
     name: str = "embeddings",
+    width: int | None = None,
+    pooling: Literal["mean", "sum"] = "mean",
 ) -> Any:
-    """Embeddings of all inputs, `[batch, F, D]`."""
+    """Embeddings of all inputs, `[batch, F, D]`; `width` stands for another `D`."""
     return FusedEmbedding(
         inputs,
-        width=params.embedding_dim,
+        width=width or params.embedding_dim,
+        pooling=pooling,
         embeddings_initializer=keras.initializers.RandomNormal(
             stddev=params.embedding_stddev
         ),

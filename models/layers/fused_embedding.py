@@ -7,10 +7,17 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
+import pydantic
 from keras import ops
 
+from clickwright.models.layers.frequency_filter import FrequencyFilter
+from clickwright.models.layers.multi_hash import MultiHash
+from clickwright.models.layers.quotient_remainder import QuotientRemainder
+from clickwright.models.layers.table_compression import TableCompression
 from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.spec import PADDING_ID
+
+_COMPRESSIONS = pydantic.TypeAdapter(QuotientRemainder | MultiHash)
 
 
 @keras.saving.register_keras_serializable(package="clickwright")
@@ -27,12 +34,18 @@ class FusedEmbedding(keras.layers.Layer):
 
     Gathers and pooling run in float32 whatever the compute dtype.
 
+    A compressed table keeps fewer rows, and the row of an id is then a sum of several
+    of them, out of the same gather. With `min_frequency`, a table has one row more,
+    which all ids share that training has seen fewer times.
+
     Args:
         inputs: the inputs, in the order of the output's fields.
         width: values a row, `D`.
         pooling: `mean` or `sum` of the rows of `id_set` and `sequence` inputs.
         embeddings_initializer: initializer of the table.
         embeddings_regularizer: regularizer of the whole table, padding rows included.
+        compression: how large tables are kept in fewer rows; None keeps all rows.
+        min_frequency: see `FrequencyFilter`; 0 for none.
 
     Input shape:
         Dict of `[batch]` (`id`, `value`) and `[batch, length]` tensors, by name.
@@ -48,7 +61,8 @@ class FusedEmbedding(keras.layers.Layer):
     (2, 1, 4)
 
     Raises:
-        ValueError: no inputs, or two inputs that disagree on the rows of a table.
+        ValueError: no inputs, an input with ids that states no rows, or two inputs
+            that disagree on the rows of a table.
     """
 
     def __init__(
@@ -58,6 +72,8 @@ class FusedEmbedding(keras.layers.Layer):
         pooling: Literal["mean", "sum"] = "mean",
         embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None,
+        compression: TableCompression | Mapping[str, Any] | None = None,
+        min_frequency: int = 0,
         **kwargs: Any,
     ) -> None:
         # Without autocast numeric values keep float32 until they met their row.
@@ -73,20 +89,28 @@ class FusedEmbedding(keras.layers.Layer):
         self.pooling = pooling
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
-        self.row_ranges = _row_ranges(self.inputs)
+        if isinstance(compression, Mapping):
+            compression = _COMPRESSIONS.validate_python(compression)
+        self.compression = compression
+        self.min_frequency = min_frequency
+        self.frequency_filter = (
+            FrequencyFilter(self.inputs, min_frequency, name="frequency_filter")
+            if min_frequency
+            else None
+        )
+        self._table_ids = {
+            table: rows + 1 if min_frequency else rows
+            for table, rows in _table_rows(self.inputs).items()
+        }
+        self.row_ranges = self._lay_out()
         """First row and the row past the last one of each input, by name."""
         self.rows = max(stop for _, stop in self.row_ranges.values())
-        self._offsets = np.concatenate(
-            [
-                np.full(i.length or 1, self.row_ranges[i.name][0], np.int32)
-                for i in self.inputs
-                if i.kind != "value"
-            ]
-            or [np.zeros(0, np.int32)]
+        self._runs = tuple(
+            tuple(run) for _, run in itertools.groupby(self.inputs, self._run_key)
         )
 
     def build(self, input_shape: Any) -> None:
-        """Makes the table, `[V, width]`."""
+        """Makes the table, `[V, width]`, and the counts of the filter."""
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(self.rows, self.width),
@@ -94,34 +118,57 @@ class FusedEmbedding(keras.layers.Layer):
             regularizer=self.embeddings_regularizer,
             autocast=False,  # a cast would copy the table at every step
         )
+        if self.frequency_filter is not None:
+            self.frequency_filter.build(input_shape)
 
-    def call(self, inputs: Mapping[str, Any]) -> Any:
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Looks up, pools, and lays the fields in the order of `self.inputs`."""
-        id_inputs = [i for i in self.inputs if i.kind != "value"]
-        if id_inputs:
-            ids = ops.concatenate(
-                [
-                    ops.reshape(ops.cast(inputs[i.name], "int32"), (-1, i.length or 1))
-                    for i in id_inputs
-                ],
-                axis=1,
-            )  # [B, T]
-            rows = ops.take(self.embeddings, ids + self._offsets, axis=0)  # [B, T, D]
+        if self.frequency_filter is not None:
+            inputs = self.frequency_filter(inputs, training=training)
+        ids = [_ids(run, inputs) for run in self._runs if run[0].kind != "value"]
+        looked_up = zip(ids, self._look_up(ids), strict=True)
         fields = []
-        position = 0
-        for pooled, run in itertools.groupby(self.inputs, key=_run_key):
-            members = list(run)
-            if members[0].kind == "value":
-                fields.append(self._scaled(members, inputs))  # [B, n, D]
+        for run in self._runs:
+            if run[0].kind == "value":
+                fields.append(self._scaled(run, inputs))  # [B, n, D]
                 continue
-            stop = position + sum(i.length or 1 for i in members)
-            field = rows[:, position:stop]
-            if pooled is not None:
-                field = self._pooled(ids[:, position:stop], field)  # [B, 1, D]
-            fields.append(field)
-            position = stop
+            run_ids, rows = next(looked_up)  # [B, n], [B, n, D]
+            pooled = run[0].kind != "id"
+            fields.append(self._pooled(run_ids, rows) if pooled else rows)
         output = fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
         return ops.cast(output, self.compute_dtype)  # [B, F, D]
+
+    def _look_up(self, ids: Sequence[Any]) -> list[Any]:
+        """The rows `[batch, n, D]` of each run's ids `[batch, n]`, by one gather."""
+        if not ids:
+            return []
+        runs = [run for run in self._runs if run[0].kind != "value"]
+        places = [self._places(*pair) for pair in zip(runs, ids, strict=True)]
+        rows = ops.take(self.embeddings, ops.concatenate(places, axis=1), axis=0)
+        found = []
+        start = 0
+        for run, run_places in zip(runs, places, strict=True):
+            stop = start + run_places.shape[1]
+            part = rows[:, start:stop]
+            if compression := self._compression_of(run[0]):
+                columns = len(_columns(run))
+                shape = (-1, compression.lookups, columns, self.width)
+                part = ops.sum(ops.reshape(part, shape), axis=1)
+            found.append(part)
+            start = stop
+        return found
+
+    def _places(self, run: Sequence[ModelInput], ids: Any) -> Any:
+        """Rows of the fused table for ids `[batch, n]`: `[batch, n]` or several n."""
+        columns = _columns(run)
+        first = np.array([self.row_ranges[i.name][0] for i in run], np.int32)[columns]
+        compression = self._compression_of(run[0])
+        if compression is None:
+            return ids + first
+        sizes = np.array([self._table_ids[_table(i)] for i in run], np.int32)[columns]
+        return ops.concatenate(
+            [rows + first for rows in compression.rows_of(ids, sizes)], axis=1
+        )
 
     def _scaled(self, members: Sequence[ModelInput], inputs: Mapping[str, Any]) -> Any:
         # A gather, not a slice: its gradient touches these rows alone.
@@ -141,6 +188,36 @@ class FusedEmbedding(keras.layers.Layer):
             return total
         count = ops.sum(mask, axis=1, keepdims=True)  # [B, 1]
         return total / ops.expand_dims(ops.maximum(count, 1.0), -1)
+
+    def _compression_of(self, model_input: ModelInput) -> TableCompression | None:
+        if self.compression is None or model_input.kind == "value":
+            return None
+        ids = self._table_ids[_table(model_input)]
+        return self.compression if self.compression.shrinks(ids) else None
+
+    def _run_key(self, model_input: ModelInput) -> tuple[str, str | bool]:
+        """Equal for neighbours that one slice serves; pooled inputs stand alone."""
+        match model_input.kind:
+            case "value":
+                return ("value", "")
+            case "id":
+                return ("id", self._compression_of(model_input) is not None)
+            case _:
+                return ("pooled", model_input.name)
+
+    def _lay_out(self) -> dict[str, tuple[int, int]]:
+        tables: dict[str, tuple[int, int]] = {}
+        stop = 0
+        for i in self.inputs:
+            table = _table(i)
+            if table in tables:
+                continue
+            rows = 1 if i.kind == "value" else self._table_ids[table]
+            if compression := self._compression_of(i):
+                rows = compression.kept_rows(rows)
+            tables[table] = (stop, stop + rows)
+            stop += rows
+        return {i.name: tables[_table(i)] for i in self.inputs}
 
     def compute_output_shape(
         self, input_shape: Mapping[str, Any]
@@ -162,37 +239,45 @@ class FusedEmbedding(keras.layers.Layer):
             "embeddings_regularizer": keras.regularizers.serialize(
                 self.embeddings_regularizer
             ),
+            "compression": self.compression and self.compression.model_dump(),
+            "min_frequency": self.min_frequency,
         }
 
 
-def _run_key(model_input: ModelInput) -> str | None:
-    """Equal for neighbours that one slice serves; pooled inputs stand alone."""
-    match model_input.kind:
-        case "id":
-            return None
-        case "value":
-            return "\0value"
-        case _:
-            return model_input.name
+def _table(model_input: ModelInput) -> str:
+    return model_input.table or model_input.name
 
 
-def _row_ranges(inputs: Sequence[ModelInput]) -> dict[str, tuple[int, int]]:
-    tables: dict[str, tuple[int, int]] = {}
-    ranges: dict[str, tuple[int, int]] = {}
-    stop = 0
+def _columns(run: Sequence[ModelInput]) -> np.ndarray[Any, Any]:
+    """Of each column of a run's ids, the member that it belongs to, `[n]`."""
+    return np.repeat(np.arange(len(run)), [i.length or 1 for i in run])
+
+
+def _ids(run: Sequence[ModelInput], inputs: Mapping[str, Any]) -> Any:
+    """The ids of all members side by side, `[batch, n]`."""
+    return ops.concatenate(
+        [
+            ops.reshape(ops.cast(inputs[i.name], "int32"), (-1, i.length or 1))
+            for i in run
+        ],
+        axis=1,
+    )
+
+
+def _table_rows(inputs: Sequence[ModelInput]) -> dict[str, int]:
+    tables: dict[str, int] = {}
     for i in inputs:
-        table = i.table or i.name
-        rows = 1 if i.kind == "value" else i.rows
-        if rows is None:
-            raise ValueError(f"`{i.name}` ({i.kind}) must state the `rows` of a table.")
-        if table not in tables:
-            tables[table] = (stop, stop + rows)
-            stop += rows
-        start, end = tables[table]
-        if end - start != rows:
+        if i.kind == "value":
+            continue
+        if i.rows is None or i.rows < 1:
             raise ValueError(
-                f"Inputs of the table `{table}` must agree on its rows. Received: "
-                f"{end - start} and, from `{i.name}`, {rows}."
+                f"`{i.name}` ({i.kind}) must state the `rows` of a table, 1 or more. "
+                f"Received: {i.rows}"
             )
-        ranges[i.name] = (start, end)
-    return ranges
+        known = tables.setdefault(_table(i), i.rows)
+        if known != i.rows:
+            raise ValueError(
+                f"Inputs of the table `{_table(i)}` must agree on its rows. Received: "
+                f"{known} and, from `{i.name}`, {i.rows}."
+            )
+    return tables

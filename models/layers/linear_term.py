@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from clickwright.models.layers.fused_embedding import FusedEmbedding
+from clickwright.models.layers.table_compression import TableCompression
 from clickwright.schemas.model_input import ModelInput
 
 
@@ -25,6 +26,8 @@ class LinearTerm(keras.layers.Layer):
         use_bias: whether there is a `b`.
         embeddings_initializer: initializer of the weights.
         embeddings_regularizer: regularizer of the weights, the bias excluded.
+        compression: see `FusedEmbedding`.
+        min_frequency: see `FusedEmbedding`.
 
     Input shape:
         Dict of `[batch]` and `[batch, length]` tensors, by name.
@@ -39,6 +42,8 @@ class LinearTerm(keras.layers.Layer):
         use_bias: bool = True,
         embeddings_initializer: Any = "zeros",
         embeddings_regularizer: Any = None,
+        compression: TableCompression | Mapping[str, Any] | None = None,
+        min_frequency: int = 0,
         dtype: Any = "float32",
         **kwargs: Any,
     ) -> None:
@@ -50,6 +55,8 @@ class LinearTerm(keras.layers.Layer):
             pooling="sum",
             embeddings_initializer=embeddings_initializer,
             embeddings_regularizer=embeddings_regularizer,
+            compression=compression,
+            min_frequency=min_frequency,
             dtype=dtype,
             name="weights",
         )
@@ -60,9 +67,10 @@ class LinearTerm(keras.layers.Layer):
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
 
-    def call(self, inputs: Mapping[str, Any]) -> Any:
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Adds the weights of all fields."""
-        logit = ops.sum(self.weights_table(inputs), axis=1)  # [B, 1]
+        fields = self.weights_table(inputs, training=training)  # [B, F, 1]
+        logit = ops.sum(fields, axis=1)  # [B, 1]
         return logit + self.bias if self.use_bias else logit
 
     def compute_output_shape(
@@ -80,4 +88,6 @@ class LinearTerm(keras.layers.Layer):
             "use_bias": self.use_bias,
             "embeddings_initializer": table["embeddings_initializer"],
             "embeddings_regularizer": table["embeddings_regularizer"],
+            "compression": table["compression"],
+            "min_frequency": table["min_frequency"],
         }

@@ -1,0 +1,137 @@
+"""Rows of their own for ids that training has seen often enough."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.spec import PADDING_ID
+
+
+@keras.saving.register_keras_serializable(package="clickwright")
+class FrequencyFilter(keras.layers.Layer):
+    """Turns the ids of a table that training has seen seldom into one shared id.
+
+    A training batch is counted first, each occurrence of an id by itself; then ids
+    with fewer than `min_frequency` occurrences so far become `rows`, one past the
+    last id of their table. Outside training the counts stand still. Id 0 (missing,
+    padding) passes always. The counts are state, not weights: saved with the model,
+    never trained. Inputs of one table are counted together.
+
+    Args:
+        inputs: the inputs; those without ids pass through untouched.
+        min_frequency: occurrences from which on an id passes.
+
+    Input shape:
+        Dict of `[batch]` and `[batch, length]` tensors, by name.
+
+    Output shape:
+        The same; ids as int32.
+
+    Raises:
+        ValueError: no input has ids, or `min_frequency` is below 1.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[ModelInput | Mapping[str, Any]],
+        min_frequency: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.inputs = tuple(
+            i if isinstance(i, ModelInput) else ModelInput(**i) for i in inputs
+        )
+        if min_frequency < 1:
+            raise ValueError(
+                f"`min_frequency` must be at least 1. Received: {min_frequency}"
+            )
+        self.min_frequency = min_frequency
+        self._counted = [i for i in self.inputs if i.kind != "value"]
+        if not self._counted:
+            raise ValueError("`inputs` must hold an input with ids. Received: none.")
+        sizes = {i.table or i.name: i.rows or 0 for i in self._counted}
+        first = dict(
+            zip(sizes, itertools.accumulate(sizes.values(), initial=0), strict=False)
+        )
+        lengths = [i.length or 1 for i in self._counted]
+        tables = [i.table or i.name for i in self._counted]
+        self._offsets = np.repeat([first[t] for t in tables], lengths).astype(np.int32)
+        self._shared = np.repeat([sizes[t] for t in tables], lengths).astype(np.int32)
+        self._ids = sum(sizes.values())
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the counts, one an id of every table."""
+        self.counts = self.add_weight(
+            name="counts",
+            shape=(self._ids,),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+        )
+
+    def call(
+        self, inputs: Mapping[str, Any], training: bool | None = None
+    ) -> dict[str, Any]:
+        """Counts in training, then replaces."""
+        ids = ops.concatenate(
+            [
+                ops.reshape(ops.cast(inputs[i.name], "int32"), (-1, i.length or 1))
+                for i in self._counted
+            ],
+            axis=1,
+        )  # [B, T]
+        places = ids + self._offsets
+        if training:
+            self._count(ops.reshape(places, (-1,)))
+        often = ops.take(self.counts, places, axis=0) >= self.min_frequency
+        ids = ops.where(
+            ops.logical_or(often, ops.equal(ids, PADDING_ID)), ids, self._shared
+        )
+        outputs = {i.name: inputs[i.name] for i in self.inputs if i.kind == "value"}
+        position = 0
+        for i in self._counted:
+            if i.length is None:
+                outputs[i.name] = ids[:, position]
+            else:
+                outputs[i.name] = ids[:, position : position + i.length]
+            position += i.length or 1
+        return outputs
+
+    def _count(self, places: Any) -> None:
+        ones = ops.ones_like(places)
+        value = self.counts.value
+        if hasattr(value, "scatter_nd_add"):
+            # TensorFlow: touches these counts alone, whatever the size of the tables.
+            value.scatter_nd_add(ops.expand_dims(places, -1), ones)
+        else:
+            self.counts.assign(
+                ops.scatter_update(
+                    value, ops.expand_dims(places, -1), ones, reduction="add"
+                )
+            )
+
+    def compute_output_spec(
+        self, inputs: Mapping[str, Any], training: bool | None = None
+    ) -> dict[str, keras.KerasTensor]:
+        """The shapes of the inputs; ids as int32."""
+        return {
+            i.name: keras.KerasTensor(
+                inputs[i.name].shape,
+                inputs[i.name].dtype if i.kind == "value" else "int32",
+            )
+            for i in self.inputs
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """All arguments; inputs as plain dicts."""
+        return {
+            **super().get_config(),
+            "inputs": [dataclasses.asdict(i) for i in self.inputs],
+            "min_frequency": self.min_frequency,
+        }
