@@ -5,6 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.batch_norm import BatchNorm
+from clickwright.models.layers.dropout import Dropout
+
 
 @keras.saving.register_keras_serializable(package="clickwright")
 class KhatriRaoProduct(keras.layers.Layer):
@@ -65,15 +68,9 @@ class KhatriRaoProduct(keras.layers.Layer):
         self.dropout = dropout
         self.align_heads = align_heads
         policy = self.dtype_policy
-        self.norm = (
-            keras.layers.BatchNormalization(
-                momentum=0.9, epsilon=1e-5, dtype=policy, name="norm"
-            )
-            if batch_norm
-            else None
-        )
-        self.drop_gates = keras.layers.Dropout(dropout, dtype=policy, name="drop_gates")
-        self.drop_output = keras.layers.Dropout(dropout, dtype=policy, name="drop")
+        self.norm = BatchNorm(dtype=policy, name="norm") if batch_norm else None
+        self.drop_gates = Dropout(dropout, dtype=policy, name="drop_gates")
+        self.drop_output = Dropout(dropout, dtype=policy, name="drop")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the projection, `[N, N * rows]`, and its norm."""

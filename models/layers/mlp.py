@@ -5,6 +5,9 @@ from typing import Any
 
 import keras
 
+from clickwright.models.layers.batch_norm import BatchNorm
+from clickwright.models.layers.dropout import Dropout
+
 
 @keras.saving.register_keras_serializable(package="clickwright")
 class MLP(keras.layers.Layer):
@@ -70,11 +73,7 @@ class MLP(keras.layers.Layer):
                 )
             )
             if batch_norm:
-                self.steps.append(
-                    keras.layers.BatchNormalization(
-                        momentum=0.9, epsilon=1e-5, dtype=policy, name=f"norm_{n}"
-                    )
-                )
+                self.steps.append(BatchNorm(dtype=policy, name=f"norm_{n}"))
             if layer_norm:
                 self.steps.append(
                     keras.layers.LayerNormalization(
@@ -85,9 +84,7 @@ class MLP(keras.layers.Layer):
                 keras.layers.Activation(activation, dtype=policy, name=f"act_{n}")
             )
             if dropout > 0.0:
-                self.steps.append(
-                    keras.layers.Dropout(dropout, dtype=policy, name=f"drop_{n}")
-                )
+                self.steps.append(Dropout(dropout, dtype=policy, name=f"drop_{n}"))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Builds every layer on the shape that the one before it gives."""
@@ -123,4 +120,4 @@ class MLP(keras.layers.Layer):
 
 
 def _has_modes(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization | keras.layers.Dropout)
+    return isinstance(layer, BatchNorm | Dropout)
