@@ -182,7 +182,7 @@ def test_linear_term_adds_weights_values_and_bias() -> None:
 def test_mlp_runs_dense_norm_activation_dropout_in_this_order() -> None:
     layer = MLP((8, 4), activation="tanh", dropout=0.5)
     kinds = [type(step).__name__ for step in layer.steps]
-    assert kinds == ["Dense", "BatchNormalization", "Activation", "Dropout"] * 2
+    assert kinds == ["Dense", "BatchNorm", "Activation", "Dropout"] * 2
     norm = layer.steps[1]
     assert (norm.epsilon, norm.momentum) == (1e-5, 0.9)
 
