@@ -17,11 +17,13 @@ from clickwright.models.export import export
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.checkpoint import Checkpoint
 from clickwright.models.training.data import example_files, read_examples
+from clickwright.models.training.examples import Examples
 from clickwright.models.training.fingerprint import fingerprint
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.trainer import Trainer
 from clickwright.models.training.training_log import TrainingLog
 from clickwright.schemas import strict_yaml
+from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
 
 logger = logging.getLogger(__name__)
@@ -31,9 +33,9 @@ def run_fn(fn_args: Any) -> None:
     """Trains the model that the configuration names and exports the best epoch.
 
     After each epoch the whole state is kept below `checkpoint_dir`, under a name that
-    depends on spec, model, training parameters and data. A run that was killed goes
-    on from there; a successful one removes its state, since the exported model makes
-    it worthless.
+    depends on spec, model, training parameters and data; so are rows that do not fit
+    into memory. A run that was killed goes on from there; a successful one removes
+    its state, since the exported model makes it worthless.
 
     Args:
         fn_args: TFX's `FnArgs`. Of `custom_config`:
@@ -44,7 +46,8 @@ def run_fn(fn_args: Any) -> None:
             * `checkpoint_dir`: folder of checkpoints, or null for none.
 
     Raises:
-        ConfigError: model or training parameters are not valid, or training diverged.
+        ConfigError: model or training parameters are not valid, a batch is larger
+            than the training split, or training diverged.
         DataError: a split cannot be learned from, or a file is damaged.
         MachineError: checkpoint or model cannot be written.
     """
@@ -58,21 +61,6 @@ def run_fn(fn_args: Any) -> None:
 
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
-    read = functools.partial(
-        read_examples,
-        inputs=inputs,
-        label=spec.label,
-        weight=SAMPLE_WEIGHT if spec.weight else None,
-    )
-    train = read(train_files, split="train", max_rows=params.max_train_rows)
-    valid = read(valid_files, split="valid")
-
-    keras.utils.set_random_seed(params.seed)
-    trainer = Trainer(
-        registry.build(name, inputs, model_params),
-        params,
-        registry.loss(name, model_params),
-    )
     settings = {
         "spec": spec.model_dump(mode="json"),
         "model": {"name": name, "params": model_params.model_dump(mode="json")},
@@ -83,6 +71,29 @@ def run_fn(fn_args: Any) -> None:
         settings,
         [*train_files, *valid_files],
         pathlib.Path(fn_args.transform_graph_path),
+    )
+    read = functools.partial(
+        read_examples,
+        inputs=inputs,
+        label=spec.label,
+        weight=SAMPLE_WEIGHT if spec.weight else None,
+        cache=params.cache,
+        cache_directory=checkpoint.directory / "rows" if checkpoint else None,
+    )
+    train = read(
+        train_files,
+        split="train",
+        max_rows=params.max_train_rows,
+        negative_sampling_rate=params.negative_sampling_rate,
+    )
+    _check_batch_size(params, train)
+    valid = read(valid_files, split="valid")
+
+    keras.utils.set_random_seed(params.seed)
+    trainer = Trainer(
+        registry.build(name, inputs, model_params),
+        params,
+        registry.loss(name, model_params),
     )
     log = TrainingLog(pathlib.Path(fn_args.model_run_dir), params, train.rows)
     records = trainer.train(train, valid, checkpoint, log)
@@ -108,6 +119,16 @@ def vocabulary_sizes(
         for name, feature in spec.vocabulary_features().items()
         if isinstance(feature.vocabulary, LearnedVocabulary)
     }
+
+
+def _check_batch_size(params: TrainingParams, train: Examples) -> None:
+    if params.batch_size > train.rows:
+        raise ConfigError(
+            f"A batch of {params.batch_size} rows is larger than the training split, "
+            f"of which an epoch sees {train.rows} rows.",
+            where="training.batch_size",
+            fix=f"set `batch_size` to {train.rows} or less",
+        )
 
 
 def _checkpoint(
