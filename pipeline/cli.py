@@ -30,6 +30,10 @@ spec_app = typer.Typer(
 data_app = typer.Typer(help="Data sets that come by name.", no_args_is_help=True)
 app.add_typer(spec_app, name="spec")
 app.add_typer(data_app, name="data")
+bench_app = typer.Typer(
+    help="The product measured against published figures.", no_args_is_help=True
+)
+app.add_typer(bench_app, name="bench")
 
 ConfigOption = Annotated[
     list[pathlib.Path],
@@ -188,10 +192,87 @@ def data_get(
     )
 
 
+@bench_app.command("bars")
+def bench_bars(
+    dataset: Annotated[
+        str, typer.Option(help="Board: a data set of the BARS benchmark.")
+    ] = "frappe_x1",
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Models, or keys of runs such as ektf_10, with commas between.",
+            show_default="all",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Trainings a run, from seed 0 on.")
+    ] = 1,
+    data: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder of the raw files.",
+            show_default="data/<name>, where `clickwright data get` puts them",
+        ),
+    ] = None,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder of results and unfinished states.",
+            show_default="out/bench/<dataset>",
+        ),
+    ] = None,
+    docs: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder for the document, its figures as JSON and its curves.",
+            show_default="the folder of results",
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train again what is trained already.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the libraries print.")
+    ] = False,
+) -> None:
+    """Train models with published settings and compare exact test AUC and log loss.
+
+    Run it again to resume: results are reused while settings, data and packages are
+    the same; an unfinished training goes on from its last state. The exit code is 1
+    when a training failed or a required figure is missed.
+
+    Fetch the data:  clickwright data get frappe
+
+    Two models:      clickwright bench bars --models deepfm,dcnv2 --seeds 3
+
+    All, documented: clickwright bench bars --docs docs/benchmarks
+    """
+    from clickwright.pipeline.bench import bars
+
+    outcome = bars.run_board(
+        dataset,
+        models=[name.strip() for name in (models or "").split(",") if name.strip()],
+        seeds=seeds,
+        data=data,
+        out=out,
+        docs=docs,
+        fresh=fresh,
+        verbose=verbose,
+    )
+    bars.show(outcome, rich.console.Console())
+    if not outcome.good:
+        raise typer.Exit(1)
+
+
 @app.command("models")
 def models_command() -> None:
-    """List the registered models with their parameters and defaults."""
+    """List the registered models: parameters, defaults, and presets.
+
+    A preset holds the settings published for a data set: `preset: frappe_x1` under
+    `model` in a run's YAML.
+    """
     from clickwright.models import registry
+    from clickwright.models.published.boards import presets
 
     console = rich.console.Console()
     for name, entry in registry.MODELS.items():
@@ -203,6 +284,7 @@ def models_command() -> None:
         for field, info in entry.params.model_fields.items():
             table.add_row(field, str(info.default), info.description or "")
         console.print(table)
+        console.print(f"  presets: {', '.join(presets(name)) or 'none'}", style="dim")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.models import registry
+from clickwright.models.published.boards import preset
 from clickwright.models.training.params import TrainingParams
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
@@ -50,6 +51,9 @@ class ModelConfig(StrictModel):
     """A registered model and the parameters that differ from its defaults."""
 
     name: str
+    preset: str | None = None
+    """Published settings of the model, by data set: `clickwright models` lists them.
+    They bring training parameters too; what `params` and `training` say comes first."""
     params: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -100,7 +104,7 @@ class LoadedConfig:
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        self.run = strict_yaml.load(RunConfig, path)
+        self.run = _with_preset(strict_yaml.load(RunConfig, path), path)
         self.source: Source | None = None
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
@@ -148,3 +152,19 @@ class LoadedConfig:
         model = self.run.model
         registry.entry(model.name, f"{where}: model.name")
         registry.parse_params(model.name, model.params, f"{where}: model.params")
+
+
+def _with_preset(run: RunConfig, path: pathlib.Path) -> RunConfig:
+    """Puts the settings of a preset under those of the file."""
+    model = run.model
+    if model.preset is None:
+        return run
+    registry.entry(model.name, f"{path}: model.name")
+    found = preset(model.name, model.preset, f"{path}: model.preset")
+    params = {**found.params, **model.params}
+    return run.model_copy(
+        update={
+            "model": model.model_copy(update={"params": params}),
+            "training": {**found.training, **run.training},
+        }
+    )

@@ -1,0 +1,1 @@
+"""The product measured against published figures, without TFX."""

@@ -1,0 +1,135 @@
+"""What is kept of a board: of one training, of one line, of all."""
+
+from typing import Any, Literal
+
+import pydantic
+
+State = Literal["met", "missed", "open", "free"]
+"""`met` or `missed` what is required; `open` while that cannot be told; `free` where
+nothing is required."""
+
+
+class Record(pydantic.BaseModel):
+    """Base of the records: frozen, unknown keys refused."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class CurvePoint(Record):
+    """What is known after an epoch."""
+
+    epoch: int
+    seconds: float
+    """Since the start of the training, validation included."""
+    loss: float | None
+    valid_auc: float | None
+    valid_logloss: float | None
+    learning_rate: float | None
+    examples_per_second: float | None
+
+
+class Machine(Record):
+    """Where a training ran."""
+
+    python: str
+    packages: dict[str, str]
+    processor: str
+    cores: int
+    """Processors that the process may use."""
+    memory_gib: float
+    accelerator: str | None
+    """Name of the GPU; None where there is none."""
+
+
+class TrialResult(Record):
+    """One run of the board with one seed."""
+
+    key: str
+    seed: int
+    digest: str
+    """Of settings, data and packages."""
+    model: str
+    params: dict[str, Any]
+    training: dict[str, Any]
+    min_count: int
+    train_file: str
+    table_rows: int
+    """Rows of all embedding tables."""
+    table_width: int
+    """Values that the model keeps a table row."""
+    parameters: int
+    """Trained numbers."""
+    test_auc: float
+    test_logloss: float
+    examples_per_second: float
+    """Training rows a second, median over the epochs."""
+    seconds: float
+    """Training and validation; pauses after a kill do not count."""
+    peak_memory_bytes: int
+    """Largest resident size of the process during the training."""
+    curve: tuple[CurvePoint, ...]
+    machine: Machine
+
+    @property
+    def best(self) -> CurvePoint:
+        """The epoch whose weights were measured."""
+        return max(self.curve, key=lambda point: point.valid_auc or 0.0)
+
+
+class BoardRow(Record):
+    """One run of the board: what is published, what is ours."""
+
+    key: str
+    model: str
+    settings: dict[str, Any]
+    """Model and training parameters that differ from the defaults, and `min_count`."""
+    source: str | None
+    note: str
+    published_auc: float | None
+    published_auc_mean: float | None
+    published_auc_std: float | None
+    published_logloss: float | None
+    published_parameters: int | None
+    required_auc: float | None
+    """Least mean test AUC; of another run's mean where the board says so."""
+    required_of: str | None
+    """Key of that other run."""
+    state: State
+    seeds: tuple[int, ...]
+    """Seeds that were trained; empty where the run was not."""
+    auc: float | None
+    """Mean test AUC of ours."""
+    auc_std: float | None
+    """Standard deviation (population) over the seeds; None for one seed."""
+    difference: float | None
+    """Ours less what is published: the mean there, if there is one."""
+    logloss: float | None
+    parameters: int | None
+    expected_parameters: int | None
+    """What is published, in tables with as many rows as ours."""
+    epochs: float | None
+    """Mean number of epochs."""
+    seconds: float | None
+    """Mean time of a training."""
+    examples_per_second: float | None
+    peak_memory_bytes: int | None
+    curves: dict[int, tuple[CurvePoint, ...]]
+    """By seed."""
+
+
+class BoardRecord(Record):
+    """A whole board; the document and its JSON are made from this alone."""
+
+    name: str
+    title: str
+    data: str
+    """Name of the product's data set."""
+    train_file: str
+    fingerprint: str
+    """Digest of the raw files."""
+    training: dict[str, Any]
+    """Training parameters of all runs, unless a run differs."""
+    machines: tuple[Machine, ...]
+    rows: tuple[BoardRow, ...]

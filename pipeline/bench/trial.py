@@ -1,0 +1,93 @@
+"""One run of a board with one seed."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Self
+
+from clickwright.models import registry
+from clickwright.models.params import ModelParams
+from clickwright.models.published.published_board import PublishedBoard
+from clickwright.models.training.params import TrainingParams
+from clickwright.pipeline.bench.machine import packages
+from clickwright.schemas import strict_yaml
+
+_FORMAT = 1
+"""Raised whenever old results would no longer mean the same."""
+_OPERATION = frozenset(
+    {"seed", "seeds", "cache", "checkpoint_seconds", "checkpoint_steps", "device"}
+    | {"tensorboard"}
+)
+"""Training parameters that a result does not depend on, or that stand beside it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """Everything that a result depends on.
+
+    Attributes:
+        key: key of the run.
+        model: a registered model.
+        params: its parameters.
+        training: how it is trained, seed included.
+        min_count: values that occur less often share a row.
+        fingerprint: digest of the raw files.
+    """
+
+    key: str
+    model: str
+    params: ModelParams
+    training: TrainingParams
+    min_count: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, board: PublishedBoard, key: str, seed: int, fingerprint: str) -> Self:
+        """Reads the settings of a run.
+
+        Raises:
+            ConfigError: the board's settings are not valid.
+        """
+        run = board.runs[key]
+        where = f"{board.name}.yaml: runs.{key}"
+        return cls(
+            key=key,
+            model=run.model,
+            params=registry.parse_params(run.model, run.params, f"{where}.params"),
+            training=strict_yaml.parse(
+                TrainingParams,
+                {**board.training, **run.training, "seed": seed},
+                f"{where}.training",
+            ),
+            min_count=run.min_count,
+            fingerprint=fingerprint,
+        )
+
+    @property
+    def seed(self) -> int:
+        """Seed of initial weights, dropout and order of the rows."""
+        return self.training.seed
+
+    @property
+    def digest(self) -> str:
+        """Of settings, data and packages, the seed not included."""
+        content = {
+            "format": _FORMAT,
+            "model": self.model,
+            "params": self.params.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude=set(_OPERATION)),
+            "min_count": self.min_count,
+            "data": self.fingerprint,
+            "packages": packages(),
+        }
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What differs from the defaults of model and training, and `min_count`."""
+        changed = self.params.model_dump(mode="json", exclude_defaults=True)
+        changed |= self.training.model_dump(
+            mode="json", exclude_defaults=True, exclude=set(_OPERATION)
+        )
+        return changed | ({"min_count": self.min_count} if self.min_count > 1 else {})
