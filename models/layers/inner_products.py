@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from clickwright.models.layers.pairs import check_pairs, inner_products
+from clickwright.models.layers.pairs import check_pairs, inner_products, pair_count
 
 
 @keras.saving.register_keras_serializable(package="clickwright")
@@ -42,5 +42,4 @@ class InnerProducts(keras.layers.Layer):
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, int]:
         """`[batch, F (F - 1) / 2]`."""
-        fields = input_shape[1] or 0
-        return (input_shape[0], fields * (fields - 1) // 2)
+        return (input_shape[0], pair_count(input_shape))

@@ -9,6 +9,7 @@ from keras import ops
 from clickwright.models.layers.pairs import (
     check_pairs,
     glorot_normal_each,
+    pair_count,
     pair_embeddings,
 )
 
@@ -67,7 +68,7 @@ class PairNetworks(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes kernels, `[P, h_{l-1}, h_l]`, and biases, `[P, 1, h_l]`."""
         check_pairs("PairNetworks", input_shape)
-        pairs = _pairs(input_shape)
+        pairs = pair_count(input_shape)
         width = (3 if self.product else 2) * (input_shape[2] or 0)
         self.kernels, self.biases, self.scales, self.shifts = [], [], [], []
         for n, units in enumerate(self.units):
@@ -126,7 +127,7 @@ class PairNetworks(keras.layers.Layer):
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, int]:
         """`[batch, P * h_n]`."""
-        return (input_shape[0], _pairs(input_shape) * self.units[-1])
+        return (input_shape[0], pair_count(input_shape) * self.units[-1])
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
@@ -137,8 +138,3 @@ class PairNetworks(keras.layers.Layer):
             "layer_norm": self.layer_norm,
             "activation": self.activation,
         }
-
-
-def _pairs(input_shape: tuple[int | None, ...]) -> int:
-    fields = input_shape[1] or 0
-    return fields * (fields - 1) // 2

@@ -17,6 +17,12 @@ def pair_indices(fields: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
     return rows.astype(np.int32), columns.astype(np.int32)
 
 
+def pair_count(input_shape: tuple[int | None, ...]) -> int:
+    """`P` of an input `[batch, F, D]`."""
+    fields = input_shape[1] or 0
+    return fields * (fields - 1) // 2
+
+
 def pair_embeddings(embeddings: Any) -> tuple[Any, Any]:
     """Embeddings of the first and of the second field of each pair.
 
