@@ -1,0 +1,25 @@
+"""Parameters of the field-aware factorization machine."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from clickwright.models.ctr.embedding_params import EmbeddingParams
+
+
+class FFMParams(EmbeddingParams):
+    """Parameters of the field-aware factorization machine.
+
+    Defaults are those of the Frappe_x1 entry of the BARS benchmark (reczoo/BARS,
+    `ranking/ctr/FFM/FFM_frappe_x1`).
+    """
+
+    embedding_dim: Annotated[int, Field(ge=1, le=4096)] = 10
+    """Values that a feature value has for each of the other fields."""
+    l2: Annotated[float, Field(ge=0.0)] = 1e-6
+    """Adds `l2 / 2` times the squared norm of every row of every table to the loss."""
+
+    @property
+    def table_width(self) -> int:
+        """One vector, of which there is one for each other field, and one weight."""
+        return self.embedding_dim + 1
