@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.dropout import Dropout
+
 
 @keras.saving.register_keras_serializable(package="clickwright")
 class FieldAttention(keras.layers.Layer):
@@ -72,7 +74,7 @@ class FieldAttention(keras.layers.Layer):
             else None
         )
         self.drop = (
-            keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
+            Dropout(dropout, dtype=self.dtype_policy, name="drop")
             if dropout > 0.0
             else None
         )

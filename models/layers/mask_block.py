@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from clickwright.models.layers.dropout import Dropout
+
 
 @keras.saving.register_keras_serializable(package="clickwright")
 class MaskBlock(keras.layers.Layer):
@@ -84,7 +86,7 @@ class MaskBlock(keras.layers.Layer):
             )
             self.norm.build((batch, self.units))
         self.act = keras.layers.Activation(self.activation, dtype=policy, name="act")
-        self.drop = keras.layers.Dropout(self.dropout, dtype=policy, name="drop")
+        self.drop = Dropout(self.dropout, dtype=policy, name="drop")
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Masks, and runs the dense layer."""
