@@ -1,4 +1,4 @@
-"""The state of a training between two epochs, on disk."""
+"""The state of a training, on disk."""
 
 import dataclasses
 import json
@@ -11,34 +11,40 @@ from typing import Any
 
 import numpy as np
 
+from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.schemas.errors import DataError, storage_error
 
 FILE_NAME = "state.npz"
 Arrays = Sequence[np.ndarray[Any, Any]]
 """Values of variables, in the variables' order."""
+_GROUPS = ("model", "optimizer", "best")
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Everything that the next epoch depends on.
+    """Everything that the rest of a training depends on.
 
     Attributes:
+        names: names of the model's and the optimizer's variables.
         model: all variables of the model, states of its random generators included.
         optimizer: all variables of the optimizer.
         best: the model's variables after the best epoch.
         records: what is known of each finished epoch. Learning rate, early stopping
             and the order of the rows follow from them and the parameters.
+        part: how far the epoch after them got.
     """
 
+    names: tuple[str, ...]
     model: Arrays
     optimizer: Arrays
     best: Arrays
     records: tuple[EpochRecord, ...]
+    part: EpochPart
 
 
 class Checkpoint:
-    """One file, replaced as a whole after each epoch; NumPy arrays and JSON.
+    """One file, replaced as a whole; NumPy arrays and JSON.
 
     Args:
         directory: folder of the file, of this training alone.
@@ -46,7 +52,7 @@ class Checkpoint:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
-        self._file = directory / FILE_NAME
+        self.file = directory / FILE_NAME
 
     def save(self, state: State) -> None:
         """Writes the state; a reader finds the old file or the new, never a part.
@@ -56,12 +62,16 @@ class Checkpoint:
         """
         arrays = {
             f"{group}_{n}": array
-            for group in ("model", "optimizer", "best")
+            for group in _GROUPS
             for n, array in enumerate(getattr(state, group))
         }
-        lines = json.dumps([record.model_dump() for record in state.records])
-        arrays["records"] = np.frombuffer(lines.encode(), np.uint8)
-        staging = self._file.with_name(f".{FILE_NAME}.{os.getpid()}")
+        rest = {
+            "names": state.names,
+            "records": [record.model_dump() for record in state.records],
+            "part": state.part.model_dump(),
+        }
+        arrays["rest"] = np.frombuffer(json.dumps(rest).encode(), np.uint8)
+        staging = self.file.with_name(f".{FILE_NAME}.{os.getpid()}")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             try:
@@ -69,11 +79,11 @@ class Checkpoint:
                     np.savez(file, **arrays)
                     file.flush()
                     os.fsync(file.fileno())
-                staging.replace(self._file)
+                staging.replace(self.file)
             finally:
                 staging.unlink(missing_ok=True)
         except OSError as error:
-            raise storage_error(error, self._file) from error
+            raise storage_error(error, self.file) from error
 
     def load(self) -> State | None:
         """Reads the state back; None when there is none.
@@ -81,11 +91,11 @@ class Checkpoint:
         Raises:
             DataError: the file is damaged.
         """
-        if not self._file.exists():
+        if not self.file.exists():
             return None
         try:
             with (
-                self._file.open("rb") as file,
+                self.file.open("rb") as file,
                 np.load(file, allow_pickle=False) as stored,
             ):
                 groups = {
@@ -95,18 +105,21 @@ class Checkpoint:
                             sum(name.startswith(f"{group}_") for name in stored.files)
                         )
                     ]
-                    for group in ("model", "optimizer", "best")
+                    for group in _GROUPS
                 }
-                records = json.loads(stored["records"].tobytes())
+                rest = json.loads(stored["rest"].tobytes())
+            return State(
+                names=tuple(rest["names"]),
+                records=tuple(EpochRecord.model_validate(r) for r in rest["records"]),
+                part=EpochPart.model_validate(rest["part"]),
+                **groups,
+            )
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"The training checkpoint is damaged: {error}.",
-                where=str(self._file),
+                where=str(self.file),
                 fix="delete its folder; training then starts from the beginning",
             ) from error
-        return State(
-            **groups, records=tuple(EpochRecord.model_validate(r) for r in records)
-        )
 
     def delete(self) -> None:
         """Removes the folder, once the trained model is safe elsewhere."""

@@ -2,13 +2,14 @@
 
 import math
 
+from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.params import TrainingParams
 
 
 class Plateau:
-    """Follows the validation AUC: best epoch, learning rate, end of training.
+    """Follows the monitor: best epoch, learning rate, end of training.
 
-    It holds nothing that the AUCs so far do not say, so a resumed training replays
+    It holds nothing that the records so far do not say, so a resumed training replays
     them.
 
     Args:
@@ -18,7 +19,9 @@ class Plateau:
     def __init__(self, params: TrainingParams) -> None:
         self._params = params
         self.best = -math.inf
-        """Highest AUC so far."""
+        """Highest value so far."""
+        self.best_epoch: EpochRecord | None = None
+        """The epoch that had it."""
         self.learning_rate = params.learning_rate
         """Learning rate of the next epoch."""
         self._bad_epochs = 0
@@ -28,10 +31,12 @@ class Plateau:
         """Whether training should end."""
         return self._bad_epochs >= self._params.early_stop
 
-    def update(self, auc: float) -> bool:
-        """Takes the AUC after an epoch; returns whether that epoch is the best yet."""
-        if auc > self.best + self._params.min_delta:
-            self.best = auc
+    def update(self, record: EpochRecord) -> bool:
+        """Takes the record of an epoch; returns whether that epoch is the best yet."""
+        value = monitored(record, self._params)
+        if value > self.best + self._params.min_delta:
+            self.best = value
+            self.best_epoch = record
             self._bad_epochs = 0
             return True
         self._bad_epochs += 1
@@ -40,3 +45,11 @@ class Plateau:
             self._params.min_learning_rate,
         )
         return False
+
+
+def monitored(record: EpochRecord, params: TrainingParams) -> float:
+    """The value that decides after an epoch; NaN where it is not known."""
+    auc = math.nan if record.valid_auc is None else record.valid_auc
+    if params.monitor == "auc":
+        return auc
+    return auc - (math.nan if record.valid_logloss is None else record.valid_logloss)

@@ -1,9 +1,11 @@
 """The training loop."""
 
+import itertools
 import logging
 import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -17,9 +19,12 @@ from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.scoring import scoring_model
 from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
+from clickwright.models.training.divergence import infinite_column, infinite_part
+from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples
 from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.placement import default_device
 from clickwright.models.training.plateau import Plateau
 from clickwright.models.training.training_log import TrainingLog
 from clickwright.schemas.errors import ConfigError, DataError
@@ -33,7 +38,15 @@ class Trainer:
     """Trains a model, epoch by epoch, and leaves the best epoch's weights in it.
 
     The loss is taken from the logit in front of the model's `probability` layer, or
-    from its `logits` where it gives several, plus the model's own penalties. Rows whose weight is 0 (absent label) teach nothing.
+    from its `logits` where it gives several, plus the model's own penalties. Rows
+    whose weight is 0 (absent label) teach nothing.
+
+    Under a distribution strategy each replica works on its share of a batch; losses
+    and penalties count by the share of the weights and rows that a replica has, so
+    that the sum of the gradients is that of the whole batch.
+
+    Model and trainer are made inside `placement(params)`, which sets device, strategy
+    and precision.
 
     Args:
         model: a model that `registry.build` made.
@@ -56,6 +69,15 @@ class Trainer:
             global_clipnorm=params.global_clipnorm,
         )
         self._optimizer.build(model.trainable_variables)
+        if params.precision == "mixed_float16":
+            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
+            self._optimizer.build(model.trainable_variables)
+        self._device = default_device(params)
+        self._strategy = tf.distribute.get_strategy()
+        self._replicas = self._strategy.num_replicas_in_sync
+        # Sum of the rows' losses and of their weights, in this epoch.
+        self._sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
+        self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         features = {
             name: tf.TensorSpec(
                 tensor.shape, BATCH_DTYPES[np.dtype(tensor.dtype).kind], name
@@ -63,8 +85,14 @@ class Trainer:
             for name, tensor in model.input.items()
         }
         rows = tf.TensorSpec([None], tf.float32)
-        # One trace each, whatever the size of the last batch.
-        self._step = tf.function(self._train_on, [features, rows, rows])
+        # One trace each, whatever the size of the last batch. Values dealt to several
+        # replicas have no signature.
+        self._step = tf.function(
+            self._step_on,
+            input_signature=[features, rows, rows] if self._replicas == 1 else None,
+            reduce_retracing=True,
+            jit_compile=params.jit_compile or None,
+        )
         self._predict = tf.function(self._probability, [features])
 
     def train(
@@ -79,41 +107,57 @@ class Trainer:
         Args:
             train: rows to learn from.
             valid: rows whose AUC decides.
-            checkpoint: where the state is kept between epochs. A training that finds
-                one there goes on after its last finished epoch, and ends as though it
-                had never stopped.
+            checkpoint: where the state is kept, after each epoch and now and then
+                within one. A training that finds one there goes on from it, and ends
+                as though it had never stopped.
             log: told about steps and epochs.
 
         Returns:
             What is known of each epoch.
 
         Raises:
-            ConfigError: the loss is not a number any more.
-            DataError: an input holds infinite values or NaN.
+            ConfigError: loss or weights are not finite any more; names the layer.
+            DataError: an input holds infinite values or NaN, or the checkpoint
+                belongs to another model.
             MachineError: the checkpoint cannot be written.
         """
         log = log or TrainingLog(None, self._params, train.rows)
         plateau = Plateau(self._params)
         records: list[EpochRecord] = []
         best: Arrays = self._values()
+        part = EpochPart()
         state = checkpoint.load() if checkpoint else None
-        if state is not None:
-            logger.info("resuming after epoch %d", state.records[-1].epoch)
-            self._restore(state)
-            best = state.best
+        if checkpoint is not None and state is not None:
+            logger.info(
+                "resuming after epoch %d and %d steps",
+                len(state.records),
+                state.part.steps,
+            )
+            self._restore(state, checkpoint)
+            best, part = state.best, state.part
             for record in state.records:
                 records.append(record)
-                plateau.update(_known(record.valid_auc))
+                plateau.update(record)
                 log.epoch_ended(record)
+
+        def keep(part: EpochPart) -> None:
+            if checkpoint is not None:
+                checkpoint.save(self._state(best, tuple(records), part))
+
         while len(records) < self._params.epochs and not plateau.stop:
             self._optimizer.learning_rate.assign(plateau.learning_rate)
-            record = self._epoch(train, valid, records, log)
+            number = len(records) + 1
+            part = self._epoch(train, number, part, keep, checkpoint, log)
+            record = self._validated(valid, part, records)
+            part = EpochPart()
             records.append(record)
-            if plateau.update(_known(record.valid_auc)):
+            if plateau.update(record):
                 best = self._values()
-            if checkpoint is not None:
-                checkpoint.save(self._state(best, tuple(records)))
+            keep(part)
             log.epoch_ended(record)
+            if log.inspects:
+                first = next(iter(train.batches(self._params.batch_size)))
+                log.inspected(number, self._logit_model, self._loss, first)
         self._assign(self.model.variables, best)
         return tuple(records)
 
@@ -135,83 +179,224 @@ class Trainer:
     def _epoch(
         self,
         train: Examples,
-        valid: Examples,
-        records: list[EpochRecord],
+        number: int,
+        part: EpochPart,
+        keep: Callable[[EpochPart], None],
+        checkpoint: Checkpoint | None,
         log: TrainingLog,
-    ) -> EpochRecord:
-        number = len(records) + 1
-        steps = rows = 0
-        total = tf.zeros((), tf.float32)
-        started = time.monotonic()
+    ) -> EpochPart:
+        """Trains from `part` of the epoch to its end."""
+        steps, rows = part.steps, part.rows
+        self._sums.assign([part.loss, part.weight])
+        self._finite_steps.assign(steps)
+        kept_at = time.monotonic()
+        started = kept_at - part.seconds
+
+        def now() -> EpochPart:
+            loss, weight = self._sums.numpy().tolist()
+            seconds = time.monotonic() - started
+            part = EpochPart(
+                steps=steps, rows=rows, seconds=seconds, loss=loss, weight=weight
+            )
+            if not (math.isfinite(loss) and self._weights_finite()):
+                raise self._diverged(train, number, checkpoint)
+            return part
+
         for batch in train.batches(
-            self._params.batch_size, (self._params.seed, number)
+            self._params.batch_size, (self._params.seed, number), steps
         ):
-            total += self._step(*batch) * len(batch.labels)
+            self._step(*self._dealt(batch))
             steps += 1
             rows += len(batch.labels)
             # Reading the loss waits for the device, so it happens now and then.
-            if log.step_ended(number, rows) and not math.isfinite(float(total)):
+            if log.step_ended(number, rows) and not self._loss_finite():
                 break
-        loss = float(total) / rows
-        if not math.isfinite(loss):
-            raise self._diverged(train, number)
-        trained = time.monotonic() - started
+            if checkpoint is not None and self._due(steps, kept_at):
+                keep(now())
+                kept_at = time.monotonic()
+        return now()
+
+    def _due(self, steps: int, kept_at: float) -> bool:
+        every = self._params.checkpoint_steps
+        if every is not None and steps % every == 0:
+            return True
+        return time.monotonic() - kept_at > self._params.checkpoint_seconds
+
+    def _validated(
+        self, valid: Examples, part: EpochPart, records: list[EpochRecord]
+    ) -> EpochRecord:
+        """Ends the epoch whose training is done."""
+        started = time.monotonic()
         labels, probabilities, weights = self.predict(valid)
+        seconds = part.seconds + time.monotonic() - started
         before = records[-1] if records else None
         return EpochRecord(
-            epoch=number,
-            step=steps + (before.step if before else 0),
-            seconds=time.monotonic() - started + (before.seconds if before else 0.0),
-            loss=loss,
+            epoch=len(records) + 1,
+            step=part.steps + (before.step if before else 0),
+            seconds=seconds + (before.seconds if before else 0.0),
+            loss=part.loss / part.weight if part.weight else None,
             valid_auc=area_under_roc(labels, probabilities, weights),
             valid_logloss=log_loss(labels, probabilities, weights),
             learning_rate=float(self._optimizer.learning_rate),
-            examples_per_second=rows / trained,
+            examples_per_second=part.rows / part.seconds,
         )
+
+    def _dealt(self, batch: Batch) -> Any:
+        """The batch, or its shares where there are several replicas."""
+        if self._replicas == 1:
+            return batch
+        rows = len(batch.labels)
+
+        def share(context: Any) -> Batch:
+            n = context.replica_id_in_sync_group
+            start, stop = (rows * k // self._replicas for k in (n, n + 1))
+            if start < stop:
+                return _rows(batch, start, stop)
+            # A replica cannot go without: a row that counts for nothing.
+            some = _rows(batch, 0, 1)
+            return some._replace(weights=tf.zeros_like(some.weights))
+
+        return self._strategy.experimental_distribute_values_from_function(share)
+
+    def _step_on(self, features: Mapping[str, Any], labels: Any, weights: Any) -> None:
+        with tf.device(self._device):
+            sums = self._strategy.run(self._train_on, (features, labels, weights))
+            self._sums.assign_add(self._strategy.reduce("SUM", sums, axis=None))
+            finite = tf.math.is_finite(self._sums[0])
+            self._finite_steps.assign_add(tf.cast(finite, tf.int64))
 
     def _train_on(
         self, features: Mapping[str, Any], labels: Any, weights: Any
     ) -> tf.Tensor:
-        variables = self.model.trainable_variables
+        """One replica's part of a step; its loss times its weight, and its weight."""
         clicked = labels > 0.5  # [B]
         weights = weights * tf.where(clicked, self._params.positive_weight, 1.0)
+        weight = tf.reduce_sum(weights)
+        loss, gradients = self._gradients(features, labels, weights)
+        if self._replicas == 1:
+            # From the first loss on that is not finite the weights stay as they are,
+            # to find out what went wrong.
+            finite = tf.math.is_finite(loss) & tf.math.is_finite(self._sums[0])
+            tf.cond(finite, lambda: self._apply(gradients), lambda: None)
+        else:
+            self._apply(gradients)
+        return tf.cast(tf.stack([loss * weight, weight]), tf.float64)
+
+    def _gradients(
+        self, features: Mapping[str, Any], labels: Any, weights: Any
+    ) -> tuple[tf.Tensor, list[Any]]:
+        """The replica's loss without penalties, and the whole batch's gradients."""
+        variables = self.model.trainable_variables
+        context = tf.distribute.get_replica_context()
         with tf.GradientTape() as tape:
             logits = self._logit_model(features, training=True)  # [B, K]
             loss = self._loss(labels, logits, weights)
-            total = tf.add_n([loss, *self._logit_model.losses])
+            penalties = self._logit_model.losses
+            if self._replicas == 1:
+                total = tf.add_n([loss, *penalties])
+            else:
+                own = tf.stack(
+                    [tf.reduce_sum(weights), tf.cast(tf.shape(labels)[0], tf.float32)]
+                )
+                share = tf.math.divide_no_nan(own, context.all_reduce("SUM", own))
+                total = tf.add_n([share[0] * loss, *(share[1] * p for p in penalties)])
+            if self._params.precision == "mixed_float16":
+                total = self._optimizer.scale_loss(total)
+        gradients = tape.gradient(total, variables)
+        if self._replicas > 1:
+            # Keras sums over the replicas, but only after it has clipped: it gets the
+            # sum from one replica and zeros from the others.
+            first = context.replica_id_in_sync_group == 0
+            summed = context.all_reduce("SUM", gradients)
+            gradients = [_scaled(g, tf.cast(first, g.dtype)) for g in summed]
+        return loss, gradients
+
+    def _apply(self, gradients: list[Any]) -> None:
         # Dense: Keras' Adam squares the gradients of an id that occurs twice one by
         # one before it adds them, and so takes a wrong step.
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(total, variables)]
-        self._optimizer.apply(gradients, variables)
-        return loss
+        dense = [tf.convert_to_tensor(g) for g in gradients]
+        self._optimizer.apply(dense, self.model.trainable_variables)
 
     def _probability(self, features: Mapping[str, Any]) -> tf.Tensor:
-        return self._score_model(features, training=False)
+        with tf.device(self._device):
+            return self._score_model(features, training=False)
 
-    def _diverged(self, train: Examples, epoch: int) -> ConfigError | DataError:
-        for batch in train.batches(_PREDICT_BATCH):
-            if names := _not_finite(batch):
-                return DataError(
-                    f"`{names[0]}` holds infinite values or NaN after Transform.",
-                    where=f"split `train`, column `{names[0]}`",
-                    fix="mend the column, or give it a scaling and bounds in the "
-                    "feature spec",
-                )
+    def _loss_finite(self) -> bool:
+        return math.isfinite(self._sums.numpy()[0])
+
+    def _weights_finite(self) -> bool:
+        return all(
+            bool(tf.reduce_all(tf.math.is_finite(v.value)))
+            for v in self.model.variables
+            if tf.as_dtype(v.dtype).is_floating
+        )
+
+    def _diverged(
+        self, train: Examples, epoch: int, checkpoint: Checkpoint | None
+    ) -> ConfigError | DataError:
+        step = int(self._finite_steps.numpy())
+        batches = train.batches(
+            self._params.batch_size, (self._params.seed, epoch), step
+        )
+        # Without a loss that is not finite the weights are at fault, whatever batch.
+        batch = next(iter(batches), None) or next(
+            iter(train.batches(self._params.batch_size))
+        )
+        if (column := infinite_column(batch)) is not None:
+            return DataError(
+                f"`{column}` holds infinite values or NaN after Transform.",
+                where=f"split `train`, column `{column}`",
+                fix="mend the column, or give it a scaling and bounds in the "
+                "feature spec",
+            )
+        part = infinite_part(self._logit_model, self._loss, batch)
+        fix = "lower `learning_rate` or `global_clipnorm`"
+        if self._params.precision != "float32":
+            fix += ", or set `precision: float32`"
+        if checkpoint is not None and checkpoint.file.exists():
+            fix += (
+                ". Changed parameters start anew; the same ones go on from the last "
+                f"good state, which stays in {checkpoint.directory}"
+            )
         return ConfigError(
-            f"The training loss is not a finite number any more (epoch {epoch}, "
-            f"learning rate {float(self._optimizer.learning_rate):g}).",
+            f"Infinite values or NaN in {part or 'the training loss'}: the training "
+            f"loss is not a finite number any more (epoch {epoch}, step {step + 1}, "
+            f"learning rate {float(self._optimizer.learning_rate):g}, seed "
+            f"{self._params.seed}).",
             where="training",
-            fix="lower `learning_rate` or `global_clipnorm`",
+            fix=fix,
         )
 
     def _values(self) -> list[np.ndarray[Any, Any]]:
         return [np.array(v) for v in self.model.variables]
 
-    def _state(self, best: Arrays, records: tuple[EpochRecord, ...]) -> State:
-        optimizer = [np.array(v) for v in self._optimizer.variables]
-        return State(self._values(), optimizer, best, records)
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self._optimizer.variables]
 
-    def _restore(self, state: State) -> None:
+    def _state(
+        self, best: Arrays, records: tuple[EpochRecord, ...], part: EpochPart
+    ) -> State:
+        names = tuple(v.path for v in self._variables())
+        optimizer = [np.array(v) for v in self._optimizer.variables]
+        return State(names, self._values(), optimizer, best, records, part)
+
+    def _restore(self, state: State, checkpoint: Checkpoint) -> None:
+        stored = zip(state.names, [*state.model, *state.optimizer], strict=True)
+        for kept, variable in itertools.zip_longest(stored, self._variables()):
+            found = "nothing" if kept is None else _described(kept[0], kept[1].shape)
+            wanted = (
+                "nothing"
+                if variable is None
+                else _described(variable.path, variable.shape)
+            )
+            if _canonical(found) != _canonical(wanted):
+                raise DataError(
+                    "The training checkpoint is of another model or optimizer: it "
+                    f"holds {found} where {wanted} is wanted.",
+                    where=str(checkpoint.file),
+                    fix="choose another folder, or delete this one to train from the "
+                    "beginning",
+                )
         self._assign(self.model.variables, state.model)
         self._assign(self._optimizer.variables, state.optimizer)
 
@@ -221,16 +406,26 @@ class Trainer:
             variable.assign(value)
 
 
-def _not_finite(batch: Batch) -> list[str]:
-    columns = {**batch.features, "sample_weight": batch.weights}
-    return [
-        name
-        for name, values in columns.items()
-        if np.issubdtype(np.asarray(values).dtype, np.floating)
-        and not np.isfinite(np.asarray(values)).all()
-    ]
+def _rows(batch: Batch, start: int, stop: int) -> Batch:
+    return Batch(
+        {n: tf.convert_to_tensor(v[start:stop]) for n, v in batch.features.items()},
+        tf.convert_to_tensor(batch.labels[start:stop]),
+        tf.convert_to_tensor(batch.weights[start:stop]),
+    )
 
 
-def _known(value: float | None) -> float:
-    """The AUC of an epoch; splits of a single class are refused before training."""
-    return math.nan if value is None else value
+def _scaled(gradient: Any, factor: Any) -> Any:
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(
+            gradient.values * factor, gradient.indices, gradient.dense_shape
+        )
+    return gradient * factor
+
+
+def _described(name: str, shape: Any) -> str:
+    return f"`{name}` {list(shape)}"
+
+
+def _canonical(described: str) -> str:
+    """Without the numbers that Keras gives to layers, which differ by the process."""
+    return re.sub(r"_\d+(?=[/_`])", "", described)

@@ -4,10 +4,13 @@ import logging
 import pathlib
 import time
 
-import tensorflow as tf
+import keras
 
+from clickwright.models.losses.loss import Loss
 from clickwright.models.training.epoch_record import EpochRecord
+from clickwright.models.training.examples import Batch
 from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.tensorboard import TensorBoard
 
 LOG_FILE_NAME = "training_log.jsonl"
 _SECONDS_BETWEEN = 1.0
@@ -17,61 +20,99 @@ progress = logging.getLogger("clickwright.progress")
 
 
 class TrainingLog:
-    """Writes `training_log.jsonl`, TensorBoard scalars and progress messages.
+    """Writes `training_log.jsonl`, TensorBoard's events and progress messages.
 
     Args:
         directory: folder of the log and of TensorBoard's events; None for neither.
         params: the training's parameters.
         rows: rows of the training split.
+        title: stands before the epoch in progress messages.
     """
 
     def __init__(
-        self, directory: pathlib.Path | None, params: TrainingParams, rows: int
+        self,
+        directory: pathlib.Path | None,
+        params: TrainingParams,
+        rows: int,
+        title: str = "",
     ) -> None:
-        self._directory = directory
+        self._file: pathlib.Path | None = None
+        self._tensorboard: TensorBoard | None = None
         self._epochs = params.epochs
         self._rows = rows
-        self._last = ""
+        self._title = f"{title}, " if title else ""
+        self._auc = ""
         self._shown_at = 0.0
-        self._writer = None
+        self._epoch = 0
+        self._epoch_began = (0.0, 0)
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / LOG_FILE_NAME).write_text("")
-            self._writer = tf.summary.create_file_writer(str(directory))
+            self._file = directory / LOG_FILE_NAME
+            self._file.write_text("")
+            if params.tensorboard != "off":
+                self._tensorboard = TensorBoard(
+                    directory, histograms=params.tensorboard == "histograms"
+                )
+
+    @property
+    def inspects(self) -> bool:
+        """Whether `inspected` has any use for the model."""
+        return self._tensorboard is not None
+
+    def inspected(
+        self, epoch: int, model: keras.Model, loss: Loss, batch: Batch
+    ) -> None:
+        """See `TensorBoard.inspected`."""
+        if self._tensorboard is not None:
+            self._tensorboard.inspected(epoch, model, loss, batch)
 
     def epoch_ended(self, record: EpochRecord) -> None:
         """Appends the record to the log; a resumed training replays its old ones."""
-        if self._directory is not None and self._writer is not None:
-            with (self._directory / LOG_FILE_NAME).open("a") as file:
+        if self._file is not None:
+            with self._file.open("a") as file:
                 file.write(record.model_dump_json() + "\n")
-            with self._writer.as_default(step=record.epoch):
-                for name, value in record.model_dump(exclude={"epoch"}).items():
-                    if value is not None:
-                        tf.summary.scalar(name, value)
-            self._writer.flush()
+        if self._tensorboard is not None:
+            self._tensorboard.epoch_ended(record)
         auc, speed = record.valid_auc, record.examples_per_second
-        self._last = "" if auc is None else f", valid AUC {auc:.4f}"
-        self._last += "" if speed is None else f", {_thousands(speed)} examples/s"
-        self._show(record.epoch, record.epoch * self._rows)
+        self._auc = "" if auc is None else f", valid AUC {auc:.4f}"
+        said = "" if speed is None else f", {_thousands(speed)} examples/s"
+        self._show(record.epoch, self._rows, said)
 
     def step_ended(self, epoch: int, rows: int) -> bool:
         """Reports rows seen in the epoch; says whether it was time to."""
-        if time.monotonic() - self._shown_at < _SECONDS_BETWEEN:
+        now = time.monotonic()
+        if epoch != self._epoch:
+            self._epoch, self._epoch_began = epoch, (now, rows)
+        if now - self._shown_at < _SECONDS_BETWEEN:
             return False
-        self._show(epoch, (epoch - 1) * self._rows + rows)
+        began, first = self._epoch_began
+        said = ""
+        if rows > first:
+            speed = (rows - first) / (now - began)
+            left = max(self._rows - rows, 0) / speed
+            said = f", {_thousands(speed)} examples/s, {_clock(left)} left"
+        self._show(epoch, rows, said)
         return True
 
-    def _show(self, epoch: int, rows: int) -> None:
+    def _show(self, epoch: int, rows: int, said: str) -> None:
         self._shown_at = time.monotonic()
         progress.info(
             "training",
             extra={
-                "rows": rows,
+                "rows": (epoch - 1) * self._rows + rows,
                 "total": self._epochs * self._rows,
-                "detail": f"epoch {epoch}/{self._epochs}{self._last}",
+                # Of the epoch: early stopping leaves the training's end unknown.
+                "fraction": min(rows / self._rows, 1.0) if self._rows else None,
+                "detail": f"{self._title}epoch {epoch}/{self._epochs}{self._auc}{said}",
             },
         )
 
 
 def _thousands(value: float) -> str:
     return f"{value / 1000:.0f}k" if value >= 10_000 else f"{value:.0f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

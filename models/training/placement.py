@@ -1,0 +1,58 @@
+"""Where a training runs, and in which arithmetic."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from clickwright.models.training.params import TrainingParams
+from clickwright.schemas.errors import ConfigError
+
+
+@contextlib.contextmanager
+def placement(params: TrainingParams) -> Iterator[None]:
+    """Models and trainers made inside run as the parameters say.
+
+    Device, strategy and Keras' dtype policy hold inside alone.
+
+    Raises:
+        ConfigError: there is no device of the kind asked for.
+    """
+    devices = _devices(params)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(params.precision)
+    try:
+        with contextlib.ExitStack() as stack:
+            if params.strategy == "mirrored":
+                stack.enter_context(tf.distribute.MirroredStrategy(devices).scope())
+            elif (device := default_device(params)) is not None:
+                stack.enter_context(tf.device(device))
+            yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def default_device(params: TrainingParams) -> str | None:
+    """The device of all work; None where TensorFlow or the strategy chooses."""
+    if params.device == "cpu" and params.strategy == "none":
+        return "/CPU:0"
+    return None
+
+
+def _devices(params: TrainingParams) -> list[str]:
+    found = {
+        kind: [device.name for device in tf.config.list_logical_devices(kind.upper())]
+        for kind in ("cpu", "gpu")
+    }
+    if params.device == "gpu" and not found["gpu"]:
+        raise ConfigError(
+            "`device: gpu` asks for a GPU, and TensorFlow finds none. Devices found: "
+            f"{', '.join(found['cpu'])}.",
+            where="training.device",
+            fix="install GPU support with `pip install 'clickwright[gpu]'` and a "
+            "driver, or set `device: cpu`",
+        )
+    if params.device == "auto":
+        return found["gpu"] or found["cpu"]
+    return found[params.device]

@@ -1,0 +1,184 @@
+"""Several trainings that differ in their seed alone."""
+
+import dataclasses
+import json
+import logging
+import math
+import pathlib
+import shutil
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from clickwright.models.losses.loss import Loss
+from clickwright.models.training.checkpoint import Checkpoint
+from clickwright.models.training.epoch_record import EpochRecord
+from clickwright.models.training.examples import Examples
+from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.placement import placement
+from clickwright.models.training.plateau import Plateau
+from clickwright.models.training.trainer import Trainer
+from clickwright.models.training.training_log import LOG_FILE_NAME, TrainingLog
+
+SUMMARY_FILE_NAME = "training_summary.json"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedRun:
+    """One of the trainings.
+
+    Attributes:
+        seed: its seed.
+        records: what is known of each epoch.
+        best_epoch: number of the epoch whose weights it left.
+        metrics: `valid_auc` and `valid_logloss` of that epoch, and what was measured
+            beside.
+    """
+
+    seed: int
+    records: tuple[EpochRecord, ...]
+    best_epoch: int
+    metrics: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedRuns:
+    """All trainings.
+
+    Attributes:
+        runs: one a seed.
+        best: the one with the best validation.
+        model: its model, with the best epoch's weights.
+    """
+
+    runs: tuple[SeedRun, ...]
+    best: SeedRun
+    model: keras.Model
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean of each metric over the seeds."""
+        return {name: statistics.fmean(values) for name, values in self._columns()}
+
+    @property
+    def deviation(self) -> dict[str, float | None]:
+        """Sample standard deviation of each metric; None with a single seed."""
+        return {
+            name: statistics.stdev(values) if len(values) > 1 else None
+            for name, values in self._columns()
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """All of it but the model, ready for JSON."""
+        return {
+            "exported_seed": self.best.seed,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "seeds": [
+                {
+                    "seed": run.seed,
+                    "best_epoch": run.best_epoch,
+                    "metrics": dict(run.metrics),
+                    "records": [record.model_dump() for record in run.records],
+                }
+                for run in self.runs
+            ],
+        }
+
+    def _columns(self) -> Sequence[tuple[str, list[float]]]:
+        return [
+            (name, [run.metrics[name] for run in self.runs])
+            for name in self.best.metrics
+        ]
+
+
+def train_seeds(
+    build: Callable[[], keras.Model],
+    params: TrainingParams,
+    train: Examples,
+    valid: Examples,
+    *,
+    loss: Loss | None = None,
+    checkpoints: pathlib.Path | None = None,
+    log_directory: pathlib.Path | None = None,
+    measure: Callable[[Trainer], Mapping[str, float]] | None = None,
+) -> SeedRuns:
+    """Trains `params.seeds` models, with `params.seed`, `params.seed` + 1 ...
+
+    Call it again with the same `checkpoints` after a kill: finished seeds are read
+    back, the one that was cut off goes on. Device, strategy and precision of the
+    parameters are set for every build and training.
+
+    Args:
+        build: makes a fresh model.
+        params: how to train.
+        train: rows to learn from.
+        valid: rows that decide.
+        loss: of labels, logits and weights; cross-entropy when None.
+        checkpoints: folder of the states, one folder a seed; None for none.
+        log_directory: folder of `training_log.jsonl` (of the best seed),
+            `training_summary.json` and TensorBoard's events; with several seeds each
+            has a folder of its own in it. None for none.
+        measure: further metrics of a trained model, such as those of a test split.
+
+    Raises:
+        ConfigError: the device asked for is not there, or a loss is not finite.
+        DataError: an input holds infinite values or NaN, or a state belongs to
+            another model.
+        MachineError: a state cannot be written.
+    """
+    runs: list[SeedRun] = []
+    best, best_value, model = None, -math.inf, None
+    for n in range(params.seeds):
+        own = params.model_copy(update={"seed": params.seed + n, "seeds": 1})
+        folder = f"seed-{own.seed}"
+        checkpoint = Checkpoint(checkpoints / folder) if checkpoints else None
+        logs, title = log_directory, ""
+        if params.seeds > 1:
+            logs = log_directory / folder if log_directory else None
+            title = f"seed {n + 1}/{params.seeds}"
+        with placement(own):
+            keras.utils.set_random_seed(own.seed)
+            trainer = Trainer(build(), own, loss)
+            log = TrainingLog(logs, own, train.rows, title)
+            records = trainer.train(train, valid, checkpoint, log)
+            measured = measure(trainer) if measure else {}
+        run, value = _run(own, records, measured)
+        logger.info("seed %d, epoch %d: %s", run.seed, run.best_epoch, run.metrics)
+        runs.append(run)
+        if best is None or value > best_value:
+            best, best_value, model = run, value, trainer.model
+    result = SeedRuns(tuple(runs), best, model)
+    if log_directory is not None:
+        if params.seeds > 1:
+            chosen = log_directory / f"seed-{result.best.seed}" / LOG_FILE_NAME
+            shutil.copyfile(chosen, log_directory / LOG_FILE_NAME)
+        summary = json.dumps(result.summary(), indent=2) + "\n"
+        (log_directory / SUMMARY_FILE_NAME).write_text(summary)
+    return result
+
+
+def _run(
+    params: TrainingParams,
+    records: tuple[EpochRecord, ...],
+    measured: Mapping[str, float],
+) -> tuple[SeedRun, float]:
+    """The run, and its value of the monitor."""
+    plateau = Plateau(params)
+    for record in records:
+        plateau.update(record)
+    chosen = plateau.best_epoch or records[0]
+    metrics = {
+        "valid_auc": _number(chosen.valid_auc),
+        "valid_logloss": _number(chosen.valid_logloss),
+        **measured,
+    }
+    return SeedRun(params.seed, records, chosen.epoch, metrics), plateau.best
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
