@@ -132,7 +132,8 @@ class FeatureGeneration(keras.layers.Layer):
                 ((0, 0), (above, missing - above), (0, 0), (0, 0)),
                 constant_values=-1,
             )
-        return ops.max_pool(x, (self.pooling, 1), data_format="channels_last")
+        window = (self.pooling, 1)
+        return ops.max_pool(x, window, window, data_format="channels_last")
 
     def _heights(self, input_shape: tuple[int | None, ...]) -> list[int]:
         heights = [input_shape[1] or 0]
