@@ -1,5 +1,6 @@
 """A split in arrays."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,16 +12,16 @@ from clickwright.models.training.prefetched import prefetched
 _BLOCK = 16_384
 """Rows next to each other that a shuffled epoch takes together from the disk."""
 _WINDOW = 64
-"""Blocks that are shuffled into each other."""
+"""Most blocks that are shuffled into each other."""
 
 
 class InMemoryExamples:
     """Rows in NumPy arrays, which may be mapped from files.
 
     A shuffled epoch is one permutation of all rows, up to a million. Of more it
-    takes 64 blocks at a time, from anywhere in the split, and permutes the million
-    rows that these hold: rows far apart meet, yet the disk is read in pieces of some
-    size. Arrays in memory and on disk give the same order.
+    takes up to 64 blocks at a time, from anywhere in the split, and permutes the rows
+    that these hold: rows far apart meet, yet the disk is read in pieces of some size.
+    Arrays in memory and on disk give the same order.
 
     Args:
         features: arrays by input name, `[rows]` or `[rows, length]`.
@@ -101,8 +102,8 @@ class InMemoryExamples:
         if len(blocks) > _WINDOW:
             blocks = np.random.default_rng((*seed, 0, 1)).permutation(blocks)
         seen = 0
-        for number, at in enumerate(range(0, len(blocks), _WINDOW)):
-            window = blocks[at : at + _WINDOW]
+        windows = np.array_split(blocks, math.ceil(len(blocks) / _WINDOW) or 1)
+        for number, window in enumerate(windows):
             negatives = int(self._negatives[window].sum())
             kept = share_of(seen + negatives, self._rate) - share_of(seen, self._rate)
             seen += negatives

@@ -12,7 +12,9 @@ from tfx.utils import import_utils
 from transformed_shop import SPEC, Transformed, encode, make_rows
 
 from clickwright.models.metrics.auc import area_under_roc
+from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.training import run
+from clickwright.schemas.errors import ConfigError
 
 
 def make_args(
@@ -85,3 +87,40 @@ def test_a_killed_run_goes_on_from_its_last_epoch(
     # Equal to the clock: nothing was trained again.
     assert logged(again) == logged(first) != logged(other)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+def test_sampled_negatives_are_corrected_in_the_log_and_in_the_export(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = make_args(
+        transformed,
+        tmp_path,
+        learning_rate=0.05,
+        negative_sampling_rate=0.2,
+        cache="disk",
+    )
+    run.run_fn(args)
+    assert list((tmp_path / "checkpoints").iterdir()) == []  # the rows went as well
+    best = max(logged(args), key=lambda line: line["valid_auc"])
+    score = tf.saved_model.load(args.serving_model_dir).signatures["serving_default"]
+    rows = [row for row in make_rows(600, seed=2) if row["click"] is not None]
+    examples = tf.constant([encode(row) for row in rows])
+    p = np.asarray(score(examples=examples)["probability"], np.float64)
+    labels = [row["click"] for row in rows]
+    weights = [row["importance"] for row in rows]
+    assert log_loss(labels, p, weights) == pytest.approx(
+        best["valid_logloss"], abs=1e-4
+    )
+    # As learned from one negative in five, the mean would lie far above.
+    learned = p / (p + 0.2 * (1.0 - p))
+    assert learned.mean() > p.mean() + 0.2
+
+
+def test_a_batch_larger_than_the_split_is_refused(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = make_args(transformed, tmp_path, batch_size=1_000_000)
+    with pytest.raises(ConfigError, match="1000000 rows is larger .* 1200 r") as error:
+        run.run_fn(args)
+    assert error.value.where == "training.batch_size"
+    assert "1200" in error.value.fix

@@ -44,19 +44,30 @@ def rows_of(examples: Examples, seed: tuple[int, ...] | None = None) -> list[Any
     return rows
 
 
-def write(folder: pathlib.Path, items: list[int], labels: list[float]) -> list[str]:
+def write(
+    folder: pathlib.Path, items: list[int], labels: list[float], **columns: Any
+) -> list[str]:
+    """One file with these rows; further columns are floats."""
     path = folder / "transformed_examples-00000-of-00001.gz"
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for item, label in zip(items, labels, strict=True):
+        for n, (item, label) in enumerate(zip(items, labels, strict=True)):
             example = tf.train.Example()
             example.features.feature["item"].int64_list.value.append(item)
             example.features.feature["click"].float_list.value.append(label)
+            for name, values in columns.items():
+                example.features.feature[name].float_list.value.append(values[n])
             writer.write(example.SerializeToString())
     return [str(folder / "*")]
 
 
-def read_items(patterns: list[str]) -> Examples:
-    return read_examples(example_files(patterns), ITEM, label="click", split="train")
+def read_items(patterns: list[str], **options: Any) -> Examples:
+    return read_examples(
+        example_files(patterns),
+        options.pop("inputs", ITEM),
+        label="click",
+        split="train",
+        **options,
+    )
 
 
 def test_streamed_rows_are_those_in_memory(transformed: Transformed) -> None:
@@ -65,7 +76,10 @@ def test_streamed_rows_are_those_in_memory(transformed: Transformed) -> None:
     assert isinstance(kept, InMemoryExamples)
     assert isinstance(streamed, StreamedExamples)
     assert kept.rows == streamed.rows == 1200
-    assert rows_of(kept) == rows_of(streamed)
+    # Fewer rows than one file's turn: one file comes after the other.
+    assert (
+        rows_of(kept) == rows_of(streamed) == rows_of(read(transformed, max_rows=2000))
+    )
 
 
 def test_a_streamed_epoch_is_shuffled_by_its_seed_alone(
@@ -84,7 +98,9 @@ def test_a_limit_takes_the_first_rows(
 ) -> None:
     few = read(transformed, max_rows=500, memory_limit=memory_limit)
     assert few.rows == 500
-    assert rows_of(few) == rows_of(read(transformed))[:500]
+    in_order = read(transformed, max_rows=1200)
+    assert rows_of(few) == rows_of(in_order)[:500]
+    assert sorted(rows_of(in_order)) == sorted(rows_of(read(transformed)))
     assert sorted(rows_of(few, (0, 1))) == sorted(rows_of(few))
 
 
@@ -134,18 +150,68 @@ def test_a_damaged_file_is_named(tmp_path: pathlib.Path) -> None:
         (tmp_path / name).unlink()
 
 
-@pytest.mark.parametrize("memory_limit", [None, 0])
-@pytest.mark.parametrize("seed", [None, (0, 1)])
-def test_an_epoch_can_start_within_itself(
-    transformed: Transformed, memory_limit: int | None, seed: tuple[int, ...] | None
+PRICED = (*ITEM, ModelInput("price", "value", "item"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_counted(
+    tmp_path: pathlib.Path, value: float
 ) -> None:
-    examples = read(transformed, memory_limit=memory_limit)
-    whole = list(examples.batches(250, seed))
-    for start in (0, 1, 4, 5):
-        rest = list(examples.batches(250, seed, start=start))
-        assert len(rest) == 5 - start
-        for one, other in zip(rest, whole[start:], strict=True):
-            for name, values in other.features.items():
-                np.testing.assert_array_equal(one.features[name], values)
-            np.testing.assert_array_equal(one.labels, other.labels)
-            np.testing.assert_array_equal(one.weights, other.weights)
+    patterns = write(tmp_path, [1, 2, 3], [0.0, 1.0, 1.0], price=[value, 1.0, value])
+    with pytest.raises(DataError, match="`price` holds infinite .*: 2 in 3 r") as error:
+        read_items(patterns, inputs=PRICED)
+    assert error.value.where == "split `train`, column `price`"
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, np.nan, 1.0], "`sample_weight` holds infinite values or NaN .* 1 in 3"),
+        ([1.0, -2.0, -0.5], "2 of 3 rows have a weight below 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(
+    tmp_path: pathlib.Path, weights: list[float], message: str
+) -> None:
+    patterns = write(tmp_path, [1, 2, 3], [0.0, 1.0, 1.0], sample_weight=weights)
+    with pytest.raises(DataError, match=message) as error:
+        read_items(patterns, weight=SAMPLE_WEIGHT)
+    assert "`sample_weight`" in error.value.where
+
+
+@pytest.mark.parametrize("label", [0.5, 2.0, np.nan])
+def test_labels_other_than_0_and_1_are_refused(
+    tmp_path: pathlib.Path, label: float
+) -> None:
+    patterns = write(tmp_path, [1, 2, 3], [0.0, 1.0, label])
+    with pytest.raises(DataError, match="1 of 3 rows have a label other than 0 and 1"):
+        read_items(patterns)
+
+
+@pytest.mark.parametrize(("item", "shown"), [(5, 5), (-1, -1), (2**32 + 1, 2**31 - 1)])
+def test_ids_outside_their_table_are_refused(
+    tmp_path: pathlib.Path, item: int, shown: int
+) -> None:
+    patterns = write(tmp_path, [1, item, 4], [0.0, 1.0, 1.0])
+    with pytest.raises(DataError, match=f"the id {shown}; its table has 5 r") as error:
+        read_items(patterns)
+    assert error.value.where == "split `train`, input `item`"
+    assert "Transform" in error.value.fix
+
+
+def test_rows_without_a_tensor_of_the_model_are_refused(tmp_path: pathlib.Path) -> None:
+    patterns = write(tmp_path, [1, 2], [0.0, 1.0])
+    with pytest.raises(DataError, match="do not hold .* price"):
+        read_items(patterns, inputs=PRICED)
+
+
+def test_shards_are_disjoint_and_whole(transformed: Transformed) -> None:
+    everything = sorted(rows_of(read(transformed)))
+    # Three files: for up to three workers they are dealt as they are.
+    for count in (1, 2, 3, 4, 7):
+        parts = [read(transformed, shard=(n, count)) for n in range(count)]
+        assert sorted(row for part in parts for row in rows_of(part)) == everything
+        assert min(part.rows for part in parts) > 1200 // count // 3
+    first = read(transformed, shard=(1, 3), max_rows=600, memory_limit=0)
+    assert first.rows == 200
+    assert first.rows == len(rows_of(first)) == len(rows_of(first, (0, 1)))
