@@ -44,20 +44,35 @@ class BatchNorm(keras.layers.BatchNormalization):
         fused = _ON_TENSORFLOW and self.center and self.scale
         if not (fused and training and self.trainable and len(inputs.shape) == 2):
             return super().call(inputs, training=training, mask=mask)
-        x = ops.cast(inputs, "float32")
-        normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=ops.reshape(x, (-1, 1, 1, x.shape[-1])),
-            scale=self.gamma,
-            offset=self.beta,
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-            is_training=True,
+        normalized, mean, variance = normalized_by_batch(
+            ops.cast(inputs, "float32"), self.gamma, self.beta, self.epsilon
         )
         for running, batch in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),
         ):
             running.assign(running * self.momentum + batch * (1.0 - self.momentum))
-        normalized = ops.reshape(normalized, (-1, x.shape[-1]))
         return ops.cast(normalized, self.compute_dtype)
+
+
+def normalized_by_batch(
+    x: Any, gamma: Any, beta: Any, epsilon: float = 1e-5
+) -> tuple[Any, Any, Any]:
+    """`x`, float32 `[batch, N]`, normalized; its mean and its variance, both `[N]`.
+
+    On TensorFlow one fused operation, which gives the unbiased variance.
+    """
+    if not _ON_TENSORFLOW:
+        mean, variance = ops.moments(x, axes=[0])
+        scale = gamma * ops.rsqrt(variance + epsilon)
+        return x * scale + (beta - mean * scale), mean, variance
+    normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=ops.reshape(x, (-1, 1, 1, x.shape[-1])),
+        scale=gamma,
+        offset=beta,
+        mean=[],
+        variance=[],
+        epsilon=epsilon,
+        is_training=True,
+    )
+    return ops.reshape(normalized, (-1, x.shape[-1])), mean, variance
