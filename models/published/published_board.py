@@ -18,6 +18,8 @@ class PublishedBoard(StrictModel):
     """What the data set is, in one line."""
     dataset: str | None = None
     """The product's data set with these splits; None where settings are all we have."""
+    train_notes: dict[str, str] = Field(default_factory=dict)
+    """What a reader must know of files of training rows, by name of the file."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Training parameters of all runs that differ from the defaults."""
     runs: dict[str, PublishedRun] = Field(min_length=1)

@@ -186,20 +186,20 @@ def _record(board: PublishedBoard, data: BoardData, results: Results) -> BoardRe
         with contextlib.suppress(ImportError):
             trials[key] = Trial.of(board, key, 0, data.fingerprint)
     found = {key: results.all_of(trial) for key, trial in trials.items()}
-    machines = {
-        result.machine.model_dump_json(): result.machine
-        for of_run in found.values()
-        for result in of_run
-    }
+    machines = []
+    for result in (result for of_run in found.values() for result in of_run):
+        if result.machine not in machines:
+            machines.append(result.machine)
     return BoardRecord(
         name=board.name,
         title=board.title,
         data=board.dataset or "",
         train_file=data.train_file,
+        train_note=board.train_notes.get(data.train_file, ""),
         fingerprint=data.fingerprint,
         training=board.training,
-        machines=tuple(machines.values()),
-        rows=board_rows(board, trials, found),
+        machines=tuple(machines),
+        rows=board_rows(board, trials, found, machines),
     )
 
 

@@ -57,8 +57,8 @@ class TrialResult(Record):
     train_file: str
     table_rows: int
     """Rows of all embedding tables."""
-    table_width: int
-    """Values that the model keeps a table row."""
+    row_width: int
+    """Trained numbers a table row, in tables that have all the rows."""
     parameters: int
     """Trained numbers."""
     test_auc: float
@@ -71,11 +71,6 @@ class TrialResult(Record):
     """Largest resident size of the process during the training."""
     curve: tuple[CurvePoint, ...]
     machine: Machine
-
-    @property
-    def best(self) -> CurvePoint:
-        """The epoch whose weights were measured."""
-        return max(self.curve, key=lambda point: point.valid_auc or 0.0)
 
 
 class BoardRow(Record):
@@ -115,6 +110,8 @@ class BoardRow(Record):
     """Mean time of a training."""
     examples_per_second: float | None
     peak_memory_bytes: int | None
+    machines: tuple[int, ...]
+    """Where its trainings ran: places in the record's list of machines."""
     curves: dict[int, tuple[CurvePoint, ...]]
     """By seed."""
 
@@ -127,6 +124,8 @@ class BoardRecord(Record):
     data: str
     """Name of the product's data set."""
     train_file: str
+    train_note: str
+    """What a reader must know of that file."""
     fingerprint: str
     """Digest of the raw files."""
     training: dict[str, Any]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from clickwright.models.published.published_board import PublishedBoard
 from clickwright.models.published.published_run import PublishedRun
-from clickwright.pipeline.bench.records import BoardRow, State, TrialResult
+from clickwright.pipeline.bench.records import BoardRow, Machine, State, TrialResult
 from clickwright.pipeline.bench.trial import Trial
 
 
@@ -13,6 +13,7 @@ def board_rows(
     board: PublishedBoard,
     trials: Mapping[str, Trial],
     results: Mapping[str, Sequence[TrialResult]],
+    machines: Sequence[Machine],
 ) -> tuple[BoardRow, ...]:
     """One row a run of the board, in the board's order.
 
@@ -20,6 +21,7 @@ def board_rows(
         board: settings and published figures.
         trials: a trial of each run.
         results: results of each run; none where it was not trained.
+        machines: all machines of the results.
     """
     means = {
         key: statistics.fmean(result.test_auc for result in found)
@@ -27,7 +29,7 @@ def board_rows(
         if found
     }
     return tuple(
-        _row(key, run, trials[key], results.get(key, ()), means)
+        _row(key, run, trials[key], results.get(key, ()), means, machines)
         for key, run in board.runs.items()
         if key in trials
     )
@@ -39,6 +41,7 @@ def _row(
     trial: Trial,
     results: Sequence[TrialResult],
     means: Mapping[str, float],
+    machines: Sequence[Machine],
 ) -> BoardRow:
     figures = run.published
     auc = means.get(key)
@@ -47,7 +50,7 @@ def _row(
     expected = None
     if results and figures and figures.parameters and figures.table_rows:
         more = results[0].table_rows - figures.table_rows
-        expected = figures.parameters + more * results[0].table_width
+        expected = figures.parameters + more * results[0].row_width
     return BoardRow(
         key=key,
         model=run.model,
@@ -73,6 +76,7 @@ def _row(
         seconds=_mean([result.seconds for result in results]),
         examples_per_second=_mean([r.examples_per_second for r in results]),
         peak_memory_bytes=max((r.peak_memory_bytes for r in results), default=None),
+        machines=tuple(sorted({machines.index(r.machine) for r in results})),
         curves={result.seed: result.curve for result in results},
     )
 

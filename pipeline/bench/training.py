@@ -1,15 +1,16 @@
 """Trains one trial and measures it on the test split."""
 
 import gc
+import math
 import statistics
 
 import keras
-import numpy as np
 
 from clickwright.models import registry
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.training.checkpoint import Checkpoint
+from clickwright.models.training.placement import placement
 from clickwright.models.training.trainer import Trainer
 from clickwright.pipeline.bench.board_data import BoardData
 from clickwright.pipeline.bench.machine import peak_memory, start_peak, this_machine
@@ -28,14 +29,16 @@ def train(trial: Trial, data: BoardData, checkpoint: Checkpoint) -> TrialResult:
     keras.backend.clear_session()
     gc.collect()
     start_peak()
-    keras.utils.set_random_seed(trial.seed)
-    trainer = Trainer(
-        registry.build(trial.model, rows.inputs, trial.params),
-        trial.training,
-        registry.loss(trial.model, trial.params),
-    )
-    records = trainer.train(rows.train, rows.valid, checkpoint)
-    labels, probabilities, weights = trainer.predict(rows.test)
+    with placement(trial.training):
+        keras.utils.set_random_seed(trial.seed)
+        trainer = Trainer(
+            registry.build(trial.model, rows.inputs, trial.params),
+            trial.training,
+            registry.loss(trial.model, trial.params),
+        )
+        records = trainer.train(rows.train, rows.valid, checkpoint)
+        labels, probabilities, weights = trainer.predict(rows.test)
+    shapes = [tuple(v.shape) for v in trainer.model.trainable_variables]
     curve = tuple(
         CurvePoint.model_validate(
             {name: getattr(record, name) for name in CurvePoint.model_fields}
@@ -52,10 +55,8 @@ def train(trial: Trial, data: BoardData, checkpoint: Checkpoint) -> TrialResult:
         min_count=trial.min_count,
         train_file=data.train_file,
         table_rows=rows.table_rows,
-        table_width=trial.params.table_width,
-        parameters=sum(
-            int(np.prod(v.shape)) for v in trainer.model.trainable_variables
-        ),
+        row_width=sum(math.prod(s[1:]) for s in shapes if s[0] == rows.table_rows),
+        parameters=sum(math.prod(shape) for shape in shapes),
         test_auc=area_under_roc(labels, probabilities, weights),
         test_logloss=log_loss(labels, probabilities, weights),
         examples_per_second=statistics.median(
