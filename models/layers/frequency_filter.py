@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.spec import PADDING_ID
 
@@ -89,7 +90,7 @@ class FrequencyFilter(keras.layers.Layer):
         places = ids + self._offsets
         if training:
             self._count(ops.reshape(places, (-1,)))
-        often = ops.take(self.counts, places, axis=0) >= self.min_frequency
+        often = gather_rows(self.counts, places) >= self.min_frequency
         ids = ops.where(
             ops.logical_or(often, ops.equal(ids, PADDING_ID)), ids, self._shared
         )

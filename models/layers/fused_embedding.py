@@ -11,6 +11,7 @@ import pydantic
 from keras import ops
 
 from clickwright.models.layers.frequency_filter import FrequencyFilter
+from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.models.layers.multi_hash import MultiHash
 from clickwright.models.layers.quotient_remainder import QuotientRemainder
 from clickwright.models.layers.table_compression import TableCompression
@@ -144,7 +145,7 @@ class FusedEmbedding(keras.layers.Layer):
             return []
         runs = [run for run in self._runs if run[0].kind != "value"]
         places = [self._places(*pair) for pair in zip(runs, ids, strict=True)]
-        rows = ops.take(self.embeddings, ops.concatenate(places, axis=1), axis=0)
+        rows = gather_rows(self.embeddings, ops.concatenate(places, axis=1))
         found = []
         start = 0
         for run, run_places in zip(runs, places, strict=True):
@@ -173,7 +174,7 @@ class FusedEmbedding(keras.layers.Layer):
     def _scaled(self, members: Sequence[ModelInput], inputs: Mapping[str, Any]) -> Any:
         # A gather, not a slice: its gradient touches these rows alone.
         own = np.array([self.row_ranges[i.name][0] for i in members], np.int32)
-        rows = ops.take(self.embeddings, own, axis=0)  # [n, D]
+        rows = gather_rows(self.embeddings, own)  # [n, D]
         values = ops.stack(
             [ops.cast(inputs[i.name], self.variable_dtype) for i in members], axis=1
         )  # [B, n]

@@ -6,8 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.models.optimizers.row_gradient import RowGradient, touched
-from clickwright.models.optimizers.sparse_optimizer import SparseOptimizer, gather
+from clickwright.models.optimizers.sparse_optimizer import SparseOptimizer
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -96,7 +97,7 @@ class RowOptimizer(SparseOptimizer):
         tables = [variable, *self._state[self._get_variable_index(variable)]]
         dtype = _precise(variable.dtype)
         if isinstance(gradient, RowGradient):
-            before = [gather(table, gradient.rows) for table in tables]
+            before = [gather_rows(table, gradient.rows) for table in tables]
             values = ops.cast(gradient.values, dtype)
         else:
             before = [ops.convert_to_tensor(table) for table in tables]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.models.optimizers.row_gradient import (
     RowGradient,
     as_row_gradient,
@@ -125,7 +126,7 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         if not (self.takes_rows(variable) and self.l2_of(variable)):
             return gradient
         if isinstance(gradient, RowGradient):
-            row = gather(variable, gradient.rows)
+            row = gather_rows(variable, gradient.rows)
         else:
             row = ops.convert_to_tensor(variable)
 
@@ -148,16 +149,6 @@ class SparseOptimizer(keras.optimizers.Optimizer):
                 dense.append((gradient, table))
         if dense:
             super()._backend_increment_gradient_accumulators(*zip(*dense, strict=True))
-
-
-def gather(variable: Any, rows: Any) -> Any:
-    """Rows of a variable, without a look at the others."""
-    if keras.backend.backend() == "tensorflow":
-        # Reading the whole variable would copy it once a scatter has written to it.
-        if isinstance(variable, keras.Variable):
-            variable = variable.value
-        return variable.sparse_read(rows)
-    return ops.take(variable, rows, axis=0)
 
 
 def squared_norm(grads: Sequence[Any]) -> Any:

@@ -21,11 +21,22 @@ class TrainingParams(StrictModel):
     """Most epochs; training mostly stops earlier."""
     batch_size: Annotated[int, Field(ge=1)] = 4096
     """Rows a step. The last, smaller batch of an epoch is used too."""
-    optimizer: Literal["adam"] = "adam"
+    optimizer: Literal["adam", "adamw", "adagrad", "ftrl"] = "adam"
+    """Rule of the steps. Tables with sparse updates follow its lazy form; `adagrad`
+    then keeps one accumulator a row."""
+    table_updates: Literal["auto", "dense", "sparse"] = "auto"
+    """What a step moves of embedding tables. `dense`: all rows, each with its L2
+    penalty, as published figures have it; the time of a step grows with the table.
+    `sparse`: rows that the batch looks up, and their penalty. `auto`: sparse for
+    tables of a million values or more."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    """Learning rate at the start."""
+    """Learning rate at the start. `adagrad` and `ftrl` mostly want more."""
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
-    """Adam's epsilon (Keras itself defaults to 1e-7)."""
+    """Epsilon of `adam`, `adamw` and `adagrad` (Keras itself defaults to 1e-7)."""
+    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    """Of `adamw`, whose decay it is; 0.01 when absent."""
+    l1: Annotated[float, Field(ge=0.0)] = 0.0
+    """L1 strength of `ftrl` on embedding tables; makes weights exactly zero."""
     global_clipnorm: Annotated[float, Field(gt=0.0)] = 10.0
     """Largest norm of the gradient of all weights together."""
     early_stop: Annotated[int, Field(ge=1)] = 2
@@ -83,6 +94,10 @@ class TrainingParams(StrictModel):
     def _fitting(self) -> Self:
         if self.jit_compile and self.strategy == "mirrored":
             raise ValueError("`jit_compile` does not go with `strategy: mirrored`")
+        if self.weight_decay is not None and self.optimizer != "adamw":
+            raise ValueError("`weight_decay` goes with `optimizer: adamw` alone")
+        if self.l1 and self.optimizer != "ftrl":
+            raise ValueError("`l1` goes with `optimizer: ftrl` alone")
         if self.seed + self.seeds > 2**32:
             raise ValueError("`seed` + `seeds` must not exceed 2 ** 32")
         return self
