@@ -1,6 +1,5 @@
 """Runs a board of the BARS benchmark, and writes what came out."""
 
-import contextlib
 import dataclasses
 import logging
 import pathlib
@@ -10,6 +9,7 @@ import rich.console
 
 from clickwright.models.published.boards import load_board
 from clickwright.models.published.published_board import PublishedBoard
+from clickwright.models.training.params import TrainingParams
 from clickwright.pipeline.bench.board_data import BoardData
 from clickwright.pipeline.bench.board_progress import BoardProgress
 from clickwright.pipeline.bench.document import write_document
@@ -17,9 +17,10 @@ from clickwright.pipeline.bench.records import BoardRecord, TrialResult
 from clickwright.pipeline.bench.results import Results
 from clickwright.pipeline.bench.rows import board_rows
 from clickwright.pipeline.bench.table import board_table
-from clickwright.pipeline.bench.trial import Trial
+from clickwright.pipeline.bench.trial import Trial, protocol
 from clickwright.pipeline.console import quiet, watched
 from clickwright.pipeline.lock import exclusive
+from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ClickwrightError, ConfigError, did_you_mean
 
@@ -91,7 +92,6 @@ def run_board(
             Trial.of(board, key, seed, rows.fingerprint)
             for seed in range(seeds)
             for key in keys
-            if _there(board, key)
         ]
         failures = _train_all(trials, rows, results, fresh, console)
     record = _record(board, rows, results)
@@ -181,10 +181,7 @@ def _train(trial: Trial, data: BoardData, results: Results) -> TrialResult:
 
 
 def _record(board: PublishedBoard, data: BoardData, results: Results) -> BoardRecord:
-    trials = {}
-    for key in board.runs:
-        with contextlib.suppress(ImportError):
-            trials[key] = Trial.of(board, key, 0, data.fingerprint)
+    trials = {key: Trial.of(board, key, 0, data.fingerprint) for key in board.runs}
     found = {key: results.all_of(trial) for key, trial in trials.items()}
     machines = []
     for result in (result for of_run in found.values() for result in of_run):
@@ -197,15 +194,9 @@ def _record(board: PublishedBoard, data: BoardData, results: Results) -> BoardRe
         train_file=data.train_file,
         train_note=board.train_notes.get(data.train_file, ""),
         fingerprint=data.fingerprint,
-        training=board.training,
+        training=protocol(
+            strict_yaml.parse(TrainingParams, board.training, board.name)
+        ),
         machines=tuple(machines),
         rows=board_rows(board, trials, found, machines),
     )
-
-
-def _there(board: PublishedBoard, key: str) -> bool:
-    try:
-        Trial.of(board, key, 0, "")
-    except ImportError:
-        return False
-    return True

@@ -64,7 +64,8 @@ def _results(record: BoardRecord) -> Iterator[str]:
     yield (
         "A deviation is that of the population, over the seeds here and over the "
         "published repeats there; *difference* is our mean less the published mean, "
-        "or less the one published run."
+        "or less the one published run. Time is training and validation, memory the "
+        "largest of the whole process, TensorFlow included."
     )
     yield ""
     shared = len(record.machines) > 1
@@ -146,10 +147,10 @@ def _parameters(record: BoardRecord) -> Iterator[str]:
 def _settings(record: BoardRecord) -> Iterator[str]:
     yield "## Settings"
     yield ""
-    common = f" ({_setting_list(record.training)})" if record.training else ""
+    yield f"All runs, unless the table says otherwise: {_setting_list(record.training)}."
     yield (
-        "Defaults of models and training are the published ones"
-        f"{common}; `clickwright models` lists them. What differs:"
+        "Models have their defaults, which are the published settings wherever there "
+        "are some (`clickwright models` lists them), but for:"
     )
     yield ""
     yield from _table(

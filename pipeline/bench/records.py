@@ -79,7 +79,8 @@ class BoardRow(Record):
     key: str
     model: str
     settings: dict[str, Any]
-    """Model and training parameters that differ from the defaults, and `min_count`."""
+    """Model parameters that differ from the defaults, training parameters that differ
+    from the board's, and `min_count`."""
     source: str | None
     note: str
     published_auc: float | None
@@ -129,6 +130,6 @@ class BoardRecord(Record):
     fingerprint: str
     """Digest of the raw files."""
     training: dict[str, Any]
-    """Training parameters of all runs, unless a run differs."""
+    """Training parameters of all runs, where a run says nothing else."""
     machines: tuple[Machine, ...]
     rows: tuple[BoardRow, ...]

@@ -31,7 +31,6 @@ def board_rows(
     return tuple(
         _row(key, run, trials[key], results.get(key, ()), means, machines)
         for key, run in board.runs.items()
-        if key in trials
     )
 
 
@@ -54,7 +53,9 @@ def _row(
     return BoardRow(
         key=key,
         model=run.model,
-        settings=trial.settings,
+        settings=trial.params.model_dump(mode="json", exclude_defaults=True)
+        | run.training
+        | ({"min_count": run.min_count} if run.min_count > 1 else {}),
         source=figures.source if figures else None,
         note=run.note,
         published_auc=figures.auc if figures else None,

@@ -14,11 +14,16 @@ from clickwright.schemas import strict_yaml
 
 _FORMAT = 1
 """Raised whenever old results would no longer mean the same."""
-_OPERATION = frozenset(
-    {"seed", "seeds", "cache", "checkpoint_seconds", "checkpoint_steps", "device"}
-    | {"tensorboard"}
-)
+_OPERATION = {
+    *("seed", "seeds", "cache", "checkpoint_seconds", "checkpoint_steps", "device"),
+    "tensorboard",
+}
 """Training parameters that a result does not depend on, or that stand beside it."""
+
+
+def protocol(training: TrainingParams) -> dict[str, Any]:
+    """The training parameters that a result depends on, but for the seed."""
+    return training.model_dump(mode="json", exclude=_OPERATION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,19 +80,10 @@ class Trial:
             "format": _FORMAT,
             "model": self.model,
             "params": self.params.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json", exclude=set(_OPERATION)),
+            "training": protocol(self.training),
             "min_count": self.min_count,
             "data": self.fingerprint,
             "packages": packages(),
         }
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What differs from the defaults of model and training, and `min_count`."""
-        changed = self.params.model_dump(mode="json", exclude_defaults=True)
-        changed |= self.training.model_dump(
-            mode="json", exclude_defaults=True, exclude=set(_OPERATION)
-        )
-        return changed | ({"min_count": self.min_count} if self.min_count > 1 else {})
