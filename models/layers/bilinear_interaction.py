@@ -3,8 +3,9 @@
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from keras import ops
+
+from clickwright.models.layers import pairs
 
 
 @keras.saving.register_keras_serializable(package="clickwright")
@@ -45,14 +46,11 @@ class BilinearInteraction(keras.layers.Layer):
             )
         self.kernels = kernels
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes the matrices."""
+        pairs.check_pairs("BilinearInteraction", input_shape)
         _, fields, width = input_shape
-        if fields < 2:
-            raise ValueError(
-                f"The input must have 2 fields or more. Received: {fields}"
-            )
-        self.left, self.right = np.triu_indices(fields, 1)
+        self.left, self.right = pairs.pair_indices(fields)
         count = {"all": (), "each": (fields,), "interaction": (len(self.left),)}
         self.kernel = self.add_weight(
             name="kernel",
@@ -62,25 +60,25 @@ class BilinearInteraction(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Multiplies each field once where its pairs share the product."""
+        if self.kernels == "interaction":
+            left, right = pairs.pair_embeddings(inputs)  # [P, B, D]
+            products = ops.matmul(left, self.kernel) * right
+            return ops.transpose(products, (1, 0, 2))
         fields, width = inputs.shape[1:]
-        if self.kernels == "all":
+        if self.kernels == "each":
+            turned = ops.einsum("bfd,fde->bfe", inputs, self.kernel)
+        else:
             flat = ops.matmul(ops.reshape(inputs, (-1, width)), self.kernel)
             turned = ops.reshape(flat, (-1, fields, width))  # [B, F, D]
-        elif self.kernels == "each":
-            turned = ops.einsum("bfd,fde->bfe", inputs, self.kernel)
-        left = ops.take(
-            inputs if self.kernels == "interaction" else turned, self.left, axis=1
-        )  # [B, P, D]
-        if self.kernels == "interaction":
-            left = ops.einsum("bpd,pde->bpe", left, self.kernel)
-        return left * ops.take(inputs, self.right, axis=1)
+        return ops.take(turned, self.left, axis=1) * ops.take(
+            inputs, self.right, axis=1
+        )
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         """`[batch, F (F - 1) / 2, D]`."""
-        batch, fields, width = input_shape
-        return (batch, fields * (fields - 1) // 2, width)
+        return (input_shape[0], pairs.pair_count(input_shape), input_shape[2])
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""

@@ -46,7 +46,7 @@ class CompressedInteraction(keras.layers.Layer):
             )
         self.units = tuple(units)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes a kernel, `[H_{k-1} * F, H_k]`, and a bias a layer."""
         fields = input_shape[1]
         self.steps = []

@@ -39,7 +39,7 @@ class CrossNetwork(keras.layers.Layer):
             raise ValueError(f"`layers` must be positive. Received: {layers}")
         self.layers = layers
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes a weight vector (a column) and a bias (a row) a layer."""
         width = input_shape[-1]
         self.kernel = self.add_weight(

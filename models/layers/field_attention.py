@@ -79,7 +79,7 @@ class FieldAttention(keras.layers.Layer):
             else None
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes the kernel, `[D, 3 * units]`, or `[D, 4 * units]` with `R`."""
         width = input_shape[-1]
         self.projects_residual = self.use_residual and width != self.units
@@ -97,15 +97,17 @@ class FieldAttention(keras.layers.Layer):
         """Projects all fields of all rows by one matmul."""
         fields, width = inputs.shape[1:]
         projected = ops.matmul(ops.reshape(inputs, (-1, width)), self.kernel)
-        split = 3 * self.units
+        residual = inputs
+        if self.projects_residual:
+            projected, residual = ops.split(projected, [3 * self.units], axis=1)
+            residual = ops.reshape(residual, (-1, fields, self.units))
         by_head = ops.transpose(
             ops.reshape(
-                projected[:, :split],
-                (-1, fields, 3, self.heads, self.units // self.heads),
+                projected, (-1, fields, 3, self.heads, self.units // self.heads)
             ),
             (2, 0, 3, 1, 4),
         )  # [3, B, h, F, d]
-        query, key, value = by_head[0], by_head[1], by_head[2]
+        query, key, value = ops.unstack(by_head, 3, axis=0)
         scores = ops.cast(
             ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))), "float32"
         )  # [B, h, F, F]
@@ -118,12 +120,8 @@ class FieldAttention(keras.layers.Layer):
             ops.transpose(ops.matmul(shares, value), (0, 2, 1, 3)),
             (-1, fields, self.units),
         )  # [B, F, units]
-        if self.projects_residual:
-            output = output + ops.reshape(
-                projected[:, split:], (-1, fields, self.units)
-            )
-        elif self.use_residual:
-            output = output + inputs
+        if self.use_residual:
+            output = output + residual
         if self.norm is not None:
             output = self.norm(output)
         return ops.relu(output)

@@ -31,7 +31,7 @@ class FieldNorm(keras.layers.Layer):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes `gamma` and `beta`, `[F, D]` each."""
         shape = input_shape[1:]
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")

@@ -40,7 +40,7 @@ class GatedCrossNetwork(keras.layers.Layer):
             raise ValueError(f"`layers` must be positive. Received: {layers}")
         self.layers = layers
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes a kernel and a bias a layer."""
         width = input_shape[-1]
         self.steps = [

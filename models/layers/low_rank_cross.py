@@ -49,7 +49,7 @@ class LowRankCross(keras.layers.Layer):
         self.rank = rank
         self.experts = experts
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes the gates and, for each layer, `V`, `C`, `U` and `b`."""
         width = input_shape[-1]
         inner = self.experts * self.rank

@@ -59,7 +59,7 @@ class MaskBlock(keras.layers.Layer):
         self.layer_norm = layer_norm
         self.dropout = dropout
 
-    def build(self, input_shape: Mapping[str, tuple[int | None, ...]]) -> None:
+    def build(self, input_shape: Mapping[str, tuple[Any, ...]]) -> None:
         """Makes the mask's two dense layers and those of the output."""
         batch, hidden = input_shape["hidden"]
         middle = max(1, int(hidden * self.reduction_ratio))

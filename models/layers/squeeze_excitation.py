@@ -38,7 +38,7 @@ class SqueezeExcitation(keras.layers.Layer):
             )
         self.reduction_ratio = reduction_ratio
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Makes the two kernels."""
         fields = input_shape[1]
         middle = max(1, int(fields / self.reduction_ratio))
