@@ -22,7 +22,12 @@ from clickwright.pipeline.console import quiet, watched
 from clickwright.pipeline.lock import exclusive
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
-from clickwright.schemas.errors import ClickwrightError, ConfigError, did_you_mean
+from clickwright.schemas.errors import (
+    ClickwrightError,
+    ConfigError,
+    did_you_mean,
+    storage_error,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -85,6 +90,10 @@ def run_board(
     out = out or pathlib.Path("out") / "bench" / name
     raw = data or pathlib.Path("data") / board.dataset
     results = Results(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, out) from error
     with quiet(out / "log.txt", verbose) as console:
         with watched(console, f"Prepare {board.dataset}"):
             rows = BoardData(source_class(board.dataset)(), raw, out / "data")

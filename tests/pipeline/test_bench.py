@@ -540,6 +540,17 @@ def test_absent_data_are_told_how_to_get(
     assert "clickwright data get frappe" in shown
 
 
+def test_an_output_folder_that_cannot_be_made_is_told(
+    command: Command, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    code, _, shown = command("bench", "bars", "--out", tmp_path / "file" / "out")
+
+    assert code == 1
+    assert "cannot be written" in shown
+
+
 def test_the_help_teaches(command: Command) -> None:
     code, out, _ = command("bench", "bars", "--help")
 
