@@ -12,8 +12,10 @@ from clickwright.models.layers.mlp import MLP
 class FeatureGate(keras.layers.Layer):
     """`2 * sigmoid(MLP(c)) * x`: what the context `c` makes of each coordinate.
 
-    The context is a second input, or a learned vector that starts at zero and is the
-    same for all rows. Gates start close to 1.
+    The context is a second input, or a learned vector that is the same for all rows.
+    That vector starts near zero, not at zero as in FuxiCTR: there the ReLU lets no
+    gradient through, and of the whole gate only the last bias would ever learn. Gates
+    start close to 1.
 
     Args:
         hidden_units: widths of the hidden ReLU layers between context and gates.
@@ -56,7 +58,9 @@ class FeatureGate(keras.layers.Layer):
         else:
             width, context_shape = input_shape[-1], (1, self.learned_context)
             self.context = self.add_weight(
-                name="context", shape=context_shape, initializer="zeros"
+                name="context",
+                shape=context_shape,
+                initializer=keras.initializers.RandomNormal(stddev=1e-4),
             )
         self.hidden.build(context_shape)
         self.gates = keras.layers.Dense(

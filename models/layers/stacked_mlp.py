@@ -105,7 +105,7 @@ class StackedMLP(keras.layers.Layer):
         return ops.transpose(x, (1, 0, 2))  # [B, S, h_n]
 
     def _normalized(self, n: int, x: Any, training: bool | None) -> Any:
-        gamma, beta = self.gammas[n], self.betas[n]
+        gamma, beta = (ops.convert_to_tensor(v[n]) for v in (self.gammas, self.betas))
         x = ops.cast(x, "float32")
         if not (training and self.trainable):
             scale = gamma * ops.rsqrt(self.variances[n] + 1e-5)  # [S, h]
