@@ -11,7 +11,9 @@ from clickwright.models.training.examples import BATCH_DTYPES, Batch, share_of
 from clickwright.models.training.prefetched import prefetched
 
 SHUFFLE_BUFFER = 262_144
-"""Records that a streamed epoch draws its next one from."""
+"""Rows that a shuffled epoch mixes with each other; half of them then go out."""
+_CHUNK = 16_384
+"""Rows that a shuffled epoch parses at a time; fixed, since the order follows."""
 _FILES_AT_ONCE = 8
 """Fixed, since the order of the rows follows from it."""
 _RECORDS_IN_TURN = 1024
@@ -65,43 +67,59 @@ class StreamedExamples:
         start: int = 0,
     ) -> Iterator[Batch]:
         """See `Examples.batches`."""
-        if shuffle_seed is not None and self._rate < 1.0:
-            return prefetched(self._sampled(batch_size, shuffle_seed, start))
-        return iter(self._dataset(batch_size, shuffle_seed, start))
+        first = start * batch_size
+        if shuffle_seed is None:
+            return iter(self._parsed(self._records(None).skip(first), batch_size))
+        return prefetched(self._shuffled(batch_size, shuffle_seed, first))
 
-    def _sampled(
-        self, batch_size: int, seed: tuple[int, ...], start: int
+    def _shuffled(
+        self, batch_size: int, seed: tuple[int, ...], first: int
     ) -> Iterator[Batch]:
-        rng = np.random.default_rng(seed)
-        seen = held = 0
-        parts: list[Batch] = []
-        for chunk in self._dataset(batch_size, seed, 0).as_numpy_iterator():
-            clicked = chunk.labels > 0.5  # [rows]
-            negatives = np.flatnonzero(~clicked)
-            kept = share_of(seen + len(negatives), self._rate)
-            kept -= share_of(seen, self._rate)
-            seen += len(negatives)
-            clicked[rng.permutation(negatives)[:kept]] = True
-            parts.append(_cut(chunk, clicked))
-            held += len(parts[-1].labels)
-            if held >= batch_size:
-                whole, held = _joined(parts), held - batch_size
-                if start == 0:
-                    yield _cut(whole, slice(batch_size))
-                start = max(0, start - 1)
-                parts = [_cut(whole, slice(batch_size, None))]
-        if held and start == 0:
-            yield _joined(parts)
+        rest: Batch | None = None
+        for part in self._mixed(seed):
+            rows = len(part.labels)
+            if first >= rows:
+                first -= rows
+                continue
+            part = _cut(part, slice(first, None))
+            first = 0
+            whole = part if rest is None else _joined([rest, part])
+            rows = len(whole.labels)
+            full = rows - rows % batch_size
+            for at in range(0, full, batch_size):
+                yield _cut(whole, slice(at, at + batch_size))
+            rest = _cut(whole, slice(full, None))
+        if rest is not None and len(rest.labels):
+            yield rest
 
-    def _dataset(
-        self, batch_size: int, shuffle_seed: tuple[int, ...] | None, start: int
-    ) -> tf.data.Dataset:
-        records = self._records(shuffle_seed)
-        if shuffle_seed is not None:
-            records = records.shuffle(SHUFFLE_BUFFER, seed=_fold(shuffle_seed))
+    def _mixed(self, seed: tuple[int, ...]) -> Iterator[Batch]:
+        """The rows of an epoch; each part is half of what was in the buffer."""
+        rng = np.random.default_rng(seed)
+        chunks = self._parsed(self._records(seed), _CHUNK)
+        buffer: list[Batch] = []
+        held = seen = 0
+        for chunk in chunks.as_numpy_iterator():
+            if self._rate < 1.0:
+                clicked = chunk.labels > 0.5  # [rows]
+                negatives = np.flatnonzero(~clicked)
+                kept = share_of(seen + len(negatives), self._rate)
+                kept -= share_of(seen, self._rate)
+                seen += len(negatives)
+                clicked[rng.permutation(negatives)[:kept]] = True
+                chunk = _cut(chunk, clicked)
+            buffer.append(chunk)
+            held += len(chunk.labels)
+            if held >= SHUFFLE_BUFFER:
+                mixed = _cut(_joined(buffer), rng.permutation(held))
+                half = held // 2
+                yield _cut(mixed, slice(half))
+                buffer, held = [_cut(mixed, slice(half, None))], held - half
+        if held:
+            yield _cut(_joined(buffer), rng.permutation(held))
+
+    def _parsed(self, records: tf.data.Dataset, rows: int) -> tf.data.Dataset:
         return (
-            records.skip(start * batch_size)
-            .batch(batch_size)
+            records.batch(rows)
             .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .prefetch(tf.data.AUTOTUNE)
         )

@@ -53,7 +53,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that 3,000 rows make 19 blocks, in 5 windows."""
     monkeypatch.setattr(in_memory_examples, "_BLOCK", 160)
     monkeypatch.setattr(in_memory_examples, "_WINDOW", 4)
-    monkeypatch.setattr(streamed_examples, "SHUFFLE_BUFFER", 500)
+    monkeypatch.setattr(streamed_examples, "SHUFFLE_BUFFER", 700)
+    monkeypatch.setattr(streamed_examples, "_CHUNK", 100)
 
 
 def read(folder: pathlib.Path, kind: str = "memory", rate: float = 1.0) -> Examples:
