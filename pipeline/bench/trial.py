@@ -23,7 +23,12 @@ _OPERATION = {
 
 def protocol(training: TrainingParams) -> dict[str, Any]:
     """The training parameters that a result depends on, but for the seed."""
-    return training.model_dump(mode="json", exclude=_OPERATION)
+    return _on(training.model_dump(mode="json", exclude=_OPERATION))
+
+
+def _on(values: dict[str, Any]) -> dict[str, Any]:
+    """Without what is off: options that come later are, and results outlive them."""
+    return {name: value for name, value in values.items() if value}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Trial:
         content = {
             "format": _FORMAT,
             "model": self.model,
-            "params": self.params.model_dump(mode="json"),
+            "params": _on(self.params.model_dump(mode="json")),
             "training": protocol(self.training),
             "min_count": self.min_count,
             "data": self.fingerprint,

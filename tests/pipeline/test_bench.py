@@ -1,5 +1,6 @@
 """Boards: published figures beside ours, on a tiny data set."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -29,7 +30,7 @@ from clickwright.pipeline.bench.records import (
     TrialResult,
 )
 from clickwright.pipeline.bench.rows import board_rows
-from clickwright.pipeline.bench.trial import Trial
+from clickwright.pipeline.bench.trial import Trial, protocol
 from clickwright.pipeline.report import formats
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError, DataError
@@ -301,6 +302,19 @@ def test_other_settings_are_trained_anew(
 
     assert outcome.record.rows[0].epochs == 3
     assert len(list((tmp_path / "results").rglob("*.json"))) == 2
+
+
+def test_options_that_are_off_leave_results_valid() -> None:
+    board = parse()
+    trial = Trial.of(board, "small", 0, "data")
+    changed = parse({**BOARD, "training": {**BOARD["training"], "early_stop": 5}})
+
+    assert "max_train_rows" not in protocol(trial.training)
+    assert Trial.of(board, "small", 3, "data").digest == trial.digest
+    assert Trial.of(board, "small", 0, "other").digest != trial.digest
+    assert Trial.of(changed, "small", 0, "data").digest != trial.digest
+    other = dataclasses.replace(trial, min_count=1)
+    assert other.digest != trial.digest
 
 
 def test_fresh_trains_again(tiny_board: PublishedBoard, tmp_path: pathlib.Path) -> None:
