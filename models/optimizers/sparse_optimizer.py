@@ -86,7 +86,9 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         if not self.takes_rows(variable):
             if isinstance(gradient, RowGradient):
                 return gradient.dense(variable.shape)
-            return None if gradient is None else ops.convert_to_tensor(gradient)
+            if keras.backend.backend() == "tensorflow" and gradient is not None:
+                return tf.convert_to_tensor(gradient)
+            return gradient
         gradient = as_row_gradient(gradient)
         if (
             isinstance(gradient, RowGradient)
