@@ -29,9 +29,40 @@ FEATURES: dict[str, Any] = {
 }
 LABELS = np.arange(_ROWS) % 2
 
-_TOWER = {"embedding_dim": 4, "hidden_units": (8, 6), "embedding_stddev": 0.1}
+_TABLES = {"embedding_dim": 4, "embedding_stddev": 0.1}
+_TOWER = {**_TABLES, "hidden_units": (8, 6)}
 SMALL: Mapping[str, Mapping[str, Any]] = {
+    "autoint_plus": {**_TOWER, "attention_layers": 2, "attention_dim": 8},
+    "dcn": _TOWER,
+    "dcnv2": _TOWER,
+    "dcnv3": _TABLES,
     "deepfm": _TOWER,
+    "deepfm_p": _TOWER,
     "dnn": _TOWER,
+    "ektf": {**_TOWER, "students": 3},
+    "eulernet": _TABLES,
+    "ffm": _TABLES,
+    "fgcnn": {**_TOWER, "channels": (3, 2), "kernel_height": 3},
+    "fibinet": _TOWER,
+    "finalmlp": {
+        **_TABLES,
+        "hidden_units1": (6,),
+        "hidden_units2": (4,),
+        "gate_hidden_units": (5,),
+        "gate1_context": ("user",),
+        "heads": 2,
+    },
+    "fm": _TABLES,
+    "fsdnet": {**_TABLES, "hidden_units": (6, 6)},
+    "fwfm": _TABLES,
+    "gdcn": _TOWER,
+    "ipnn": _TOWER,
+    "kpnn": _TOWER,
+    "masknet": {**_TOWER, "block_units": 5},
+    "opnn": _TOWER,
+    "pin": _TOWER,
+    "qnn_alpha": {**_TABLES, "rows": 3, "heads": 2},
+    "wide_deep": _TOWER,
+    "xdeepfm": {**_TOWER, "cin_units": (5,)},
 }
 """Parameters by model; defaults where absent."""
