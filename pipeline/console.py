@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import rich.console
 import rich.live
+import rich.progress_bar
 import rich.spinner
 import rich.table
 import rich.text
@@ -22,13 +23,14 @@ _MARKS = {
     "skipped": ("-", "dim"),
     "failed": ("✗", "bold red"),
 }
+_BAR_WIDTH = 16
 
 
 class RunConsole(logging.Handler):
     """Draws the line of the component at work and leaves one for each that ended.
 
-    It listens to the `clickwright.progress` logger: records may carry `rows`, `total`
-    and `detail`.
+    It listens to the `clickwright.progress` logger: records may carry `rows`, `total`,
+    `detail` and `fraction`, the share of the present stretch of work that is done.
 
     Args:
         console: where the lines go; on a terminal the last one is live.
@@ -43,6 +45,7 @@ class RunConsole(logging.Handler):
         self._started = 0.0
         self.rows: int | None = None
         self._total: int | None = None
+        self._fraction: float | None = None
         self._detail = ""
         self.state = "complete"
         """How work ends that does not fail; `watched` shows it."""
@@ -51,6 +54,7 @@ class RunConsole(logging.Handler):
         """Begins the line of a component."""
         self._name, self._started = name, time.monotonic()
         self.rows, self._total, self._detail = None, None, ""
+        self._fraction = None
         if self.console.is_terminal:
             self._live = rich.live.Live(
                 get_renderable=self._line,
@@ -88,6 +92,7 @@ class RunConsole(logging.Handler):
         if rows is not None:
             self.rows = int(rows)
         self._total = getattr(record, "total", self._total)
+        self._fraction = getattr(record, "fraction", None)
         self._detail = getattr(record, "detail", self._detail)
 
     def _line(self) -> rich.table.Table:
@@ -97,7 +102,12 @@ class RunConsole(logging.Handler):
             rows = f"{self.rows:,}{total} rows"
         grid = rich.table.Table.grid(padding=(0, 1))
         elapsed = f"{time.monotonic() - self._started:.0f} s"
-        grid.add_row(self._spinner, f"{self._name:<22}", rows, elapsed, self._detail)
+        columns = [self._spinner, f"{self._name:<22}", rows, elapsed]
+        if self._fraction is not None:
+            columns.append(
+                rich.progress_bar.ProgressBar(1.0, self._fraction, width=_BAR_WIDTH)
+            )
+        grid.add_row(*columns, self._detail)
         return grid
 
 

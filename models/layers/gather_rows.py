@@ -20,6 +20,7 @@ def gather_rows(table: Any, rows: Any) -> Any:
         `[*shape of rows, ...]`.
     """
     value = table.value if isinstance(table, keras.Variable) else table
-    if hasattr(value, "sparse_read"):
+    # Of a variable with a copy a replica (`values`), TensorFlow gives the copy whole.
+    if hasattr(value, "sparse_read") and not hasattr(value, "values"):
         return value.sparse_read(rows)
     return ops.take(value, rows, axis=0)

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -120,7 +119,3 @@ class Checkpoint:
                 where=str(self.file),
                 fix="delete its folder; training then starts from the beginning",
             ) from error
-
-    def delete(self) -> None:
-        """Removes the folder, once the trained model is safe elsewhere."""
-        shutil.rmtree(self.directory, ignore_errors=True)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from clickwright.models.losses.loss import Loss
 from clickwright.models.training.examples import Batch
+from clickwright.models.training.step_parts import step_parts
 
 
 def infinite_column(batch: Batch) -> str | None:
@@ -38,16 +39,11 @@ def infinite_part(model: keras.Model, loss: Loss, batch: Batch) -> str | None:
     for op, values in zip(steps, outputs(batch.features, training=True), strict=True):
         if not all(_finite(part) for part in tf.nest.flatten(values)):
             return f"the output of the layer `{op.name}`"
-    with tf.GradientTape() as tape:
-        logits = model(batch.features, training=True)
-        value = loss(batch.labels, logits, batch.weights)
-        penalties = list(model.losses)
-        total = tf.add_n([value, *penalties])
+    value, penalties, gradients = step_parts(model, loss, batch, training=True)
     if not _finite(value):
         return "the loss of finite logits"
     if not all(_finite(penalty) for penalty in penalties):
         return "a penalty on the weights"
-    gradients = tape.gradient(total, model.trainable_variables)
     for v, gradient in zip(model.trainable_variables, gradients, strict=True):
         if gradient is not None and not _finite(gradient):
             return f"the gradient of `{v.path}`"

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever old checkpoints would no longer mean the same."""
 _TRAILER = 8
 """Bytes at the end of a gzip file: checksum and length of its content."""

@@ -1,6 +1,7 @@
 """Where a training runs, and in which arithmetic."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import keras
@@ -19,13 +20,13 @@ def placement(params: TrainingParams) -> Iterator[None]:
     Raises:
         ConfigError: there is no device of the kind asked for.
     """
-    devices = _devices(params)
+    devices = check_device(params)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(params.precision)
     try:
         with contextlib.ExitStack() as stack:
             if params.strategy == "mirrored":
-                stack.enter_context(tf.distribute.MirroredStrategy(devices).scope())
+                stack.enter_context(_mirrored(tuple(devices)).scope())
             elif (device := default_device(params)) is not None:
                 stack.enter_context(tf.device(device))
             yield
@@ -40,7 +41,12 @@ def default_device(params: TrainingParams) -> str | None:
     return None
 
 
-def _devices(params: TrainingParams) -> list[str]:
+def check_device(params: TrainingParams) -> list[str]:
+    """Names of the devices that the parameters ask for.
+
+    Raises:
+        ConfigError: there is none of the kind.
+    """
     found = {
         kind: [device.name for device in tf.config.list_logical_devices(kind.upper())]
         for kind in ("cpu", "gpu")
@@ -56,3 +62,10 @@ def _devices(params: TrainingParams) -> list[str]:
     if params.device == "auto":
         return found["gpu"] or found["cpu"]
     return found[params.device]
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    # One for the whole process: the collective operations of a second strategy on the
+    # same devices get mixed up with those of the first.
+    return tf.distribute.MirroredStrategy(devices)

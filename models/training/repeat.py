@@ -152,7 +152,7 @@ def train_seeds(
         runs.append(run)
         if best is None or value > best_value:
             best, best_value, model = run, value, trainer.model
-    result = SeedRuns(tuple(runs), best, model)
+    result = SeedRuns(tuple(runs), best, _plain(model, build, params))
     if log_directory is not None:
         if params.seeds > 1:
             chosen = log_directory / f"seed-{result.best.seed}" / LOG_FILE_NAME
@@ -160,6 +160,19 @@ def train_seeds(
         summary = json.dumps(result.summary(), indent=2) + "\n"
         (log_directory / SUMMARY_FILE_NAME).write_text(summary)
     return result
+
+
+def _plain(
+    model: keras.Model, build: Callable[[], keras.Model], params: TrainingParams
+) -> keras.Model:
+    """The model outside its strategy, whose variables cannot be exported."""
+    if params.strategy == "none":
+        return model
+    with placement(params.model_copy(update={"strategy": "none"})):
+        plain = build()
+    for variable, trained in zip(plain.variables, model.variables, strict=True):
+        variable.assign(trained.numpy())
+    return plain
 
 
 def _run(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from clickwright.models.losses.loss import Loss
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import Batch
+from clickwright.models.training.step_parts import step_parts
 
 
 class TensorBoard:
@@ -63,7 +64,7 @@ def row_norms(model: keras.Model) -> dict[str, np.ndarray[Any, Any]]:
     for layer in model._flatten_layers():
         ranges: Mapping[str, tuple[int, int]] = getattr(layer, "row_ranges", {})
         if ranges:
-            rows = np.linalg.norm(np.asarray(layer.embeddings, np.float32), axis=1)
+            rows = np.linalg.norm(layer.embeddings.numpy(), axis=1)
             for name, (start, stop) in ranges.items():
                 norms[f"{layer.path}/{name}"] = rows[start:stop]
     return norms
@@ -73,14 +74,10 @@ def _gradients(
     model: keras.Model, loss: Loss, batch: Batch
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Gradients of all weights of each layer, flat, by the layer's path."""
-    variables = model.trainable_variables
-    with tf.GradientTape() as tape:
-        logits = model(batch.features, training=False)
-        value = loss(batch.labels, logits, batch.weights)
-        total = tf.add_n([value, *model.losses])
+    _, _, gradients = step_parts(model, loss, batch, training=False)
     found: dict[str, list[np.ndarray[Any, Any]]] = {}
-    for v, gradient in zip(variables, tape.gradient(total, variables), strict=True):
+    for v, gradient in zip(model.trainable_variables, gradients, strict=True):
         if gradient is not None:
-            dense = np.asarray(tf.convert_to_tensor(gradient), np.float32)
-            found.setdefault(v.path.rpartition("/")[0], []).append(dense.ravel())
+            values = np.asarray(gradient, np.float32).ravel()
+            found.setdefault(v.path.rpartition("/")[0], []).append(values)
     return {layer: np.concatenate(parts) for layer, parts in found.items()}
