@@ -402,6 +402,8 @@ def imports_of(name: str) -> list[tuple[int, str]]:
 
 
 PROVIDERS = importlib.metadata.packages_distributions()
+ELSEWHERE = {"deepctr", "fuxictr", "torch"}
+"""Peers that tests and benchmarks run in environments of their own, if at all."""
 
 
 def distributions(names: list[str]) -> set[str]:
@@ -411,7 +413,7 @@ def distributions(names: list[str]) -> set[str]:
     for name in names:
         for _, imported in imports_of(name):
             top, *rest = imported.split(".")
-            if top in sys.stdlib_module_names or top in own:
+            if top in sys.stdlib_module_names or top in own or top in ELSEWHERE:
                 continue
             if top == "google":  # a namespace that many share
                 assert rest[0] == "protobuf", f"{name} imports {imported}"
