@@ -74,6 +74,7 @@ class FrequencyFilter(keras.layers.Layer):
             dtype="int32",
             initializer="zeros",
             trainable=False,
+            aggregation="sum",
         )
 
     def call(
@@ -105,17 +106,17 @@ class FrequencyFilter(keras.layers.Layer):
         return outputs
 
     def _count(self, places: Any) -> None:
-        ones = ops.ones_like(places)
+        ones = ops.ones_like(places)  # [B * T]
+        at = ops.expand_dims(places, -1)
         value = self.counts.value
-        if hasattr(value, "scatter_nd_add"):
+        if hasattr(value, "values"):
+            # TensorFlow's replicas: each adds its own share to the counts of all.
+            value.assign_add(ops.scatter(at, ones, (self._ids,)))
+        elif hasattr(value, "scatter_nd_add"):
             # TensorFlow: touches these counts alone, whatever the size of the tables.
-            value.scatter_nd_add(ops.expand_dims(places, -1), ones)
+            value.scatter_nd_add(at, ones)
         else:
-            self.counts.assign(
-                ops.scatter_update(
-                    value, ops.expand_dims(places, -1), ones, reduction="add"
-                )
-            )
+            self.counts.assign(ops.scatter_update(value, at, ones, reduction="add"))
 
     def compute_output_spec(
         self, inputs: Mapping[str, Any], training: bool | None = None

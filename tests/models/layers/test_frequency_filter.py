@@ -1,4 +1,6 @@
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import keras
@@ -19,6 +21,33 @@ SEEN = ModelInput("seen", "sequence", "user", "item", 30, 4)
 USER = ModelInput("user", "id", "user", "user", 12)
 PRICE = ModelInput("price", "value", "item")
 INPUTS = (PRICE, ITEM, USER, SEEN)
+
+ON_TWO_REPLICAS = """
+import keras
+import tensorflow as tf
+from clickwright.models.layers.frequency_filter import FrequencyFilter
+from clickwright.schemas.model_input import ModelInput
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+half = tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(cpu, [half, half])
+strategy = tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"])
+with strategy.scope():
+    layer = FrequencyFilter([ModelInput("user", "id", "user", "user", 5)], 3)
+    layer.build({})
+
+@tf.function
+def step(ids):
+    strategy.run(lambda ids: layer({"user": ids}, training=True), (ids,))
+
+shares = (tf.constant([1, 1, 2]), tf.constant([1, 3, 3]))
+for _ in range(2):
+    step(strategy.experimental_distribute_values_from_function(
+        lambda context: shares[context.replica_id_in_sync_group]
+    ))
+for counts in strategy.experimental_local_results(layer.counts.value):
+    assert counts.numpy().tolist() == [0, 6, 2, 4, 0], counts
+"""
 
 
 def some_rows(rows: int, seed: int) -> dict[str, Any]:
@@ -96,6 +125,13 @@ def test_a_graph_counts_in_place() -> None:
     kinds = {op.type for op in graph.get_operations()}
     assert "ResourceScatterNdAdd" in kinds
     assert "TensorScatterAdd" not in kinds  # it would copy the counts
+
+
+def test_replicas_count_together() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ON_TWO_REPLICAS], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_rare_ids_share_the_last_row_of_their_table() -> None:

@@ -47,11 +47,13 @@ np.savez(sys.argv[1], qr=embedded(QUOTIENTS), hash=embedded(HASHES))
 
 
 def embedded(compression: Any) -> np.ndarray[Any, Any]:
-    """What a layer with a table of the same numbers everywhere gives."""
-    layer = FusedEmbedding(INPUTS, width=3, compression=compression)
+    """What a layer with the same table everywhere gives, once it has counted ids."""
+    layer = FusedEmbedding(INPUTS, width=3, compression=compression, min_frequency=2)
     layer.build({})
     random = np.random.default_rng(0)
     layer.embeddings.assign(random.normal(size=layer.embeddings.shape))
+    layer({**FEATURES, "seen": np.full((3, 3), 101)}, training=True)
+    layer({**FEATURES, "big": np.array([102, 0, 26])}, training=True)
     return np.asarray(layer(FEATURES))
 
 
