@@ -102,12 +102,11 @@ class RunConsole(logging.Handler):
             rows = f"{self.rows:,}{total} rows"
         grid = rich.table.Table.grid(padding=(0, 1))
         elapsed = f"{time.monotonic() - self._started:.0f} s"
-        columns = [self._spinner, f"{self._name:<22}", rows, elapsed]
+        bar: rich.progress_bar.ProgressBar | str = ""
         if self._fraction is not None:
-            columns.append(
-                rich.progress_bar.ProgressBar(1.0, self._fraction, width=_BAR_WIDTH)
-            )
-        grid.add_row(*columns, self._detail)
+            bar = rich.progress_bar.ProgressBar(1.0, self._fraction, width=_BAR_WIDTH)
+        name = f"{self._name:<22}"
+        grid.add_row(self._spinner, name, rows, elapsed, bar, self._detail)
         return grid
 
 

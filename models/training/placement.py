@@ -25,7 +25,7 @@ def placement(params: TrainingParams) -> Iterator[None]:
     keras.config.set_dtype_policy(params.precision)
     try:
         with contextlib.ExitStack() as stack:
-            if params.strategy == "mirrored":
+            if _mirrors(params):
                 stack.enter_context(_mirrored(tuple(devices)).scope())
             elif (device := default_device(params)) is not None:
                 stack.enter_context(tf.device(device))
@@ -36,9 +36,11 @@ def placement(params: TrainingParams) -> Iterator[None]:
 
 def default_device(params: TrainingParams) -> str | None:
     """The device of all work; None where TensorFlow or the strategy chooses."""
-    if params.device == "cpu" and params.strategy == "none":
-        return "/CPU:0"
-    return None
+    return "/CPU:0" if params.device == "cpu" and not _mirrors(params) else None
+
+
+def _mirrors(params: TrainingParams) -> bool:
+    return params.strategy == "mirrored" and len(check_device(params)) > 1
 
 
 def check_device(params: TrainingParams) -> list[str]:

@@ -132,7 +132,7 @@ def train_seeds(
         MachineError: a state cannot be written.
     """
     runs: list[SeedRun] = []
-    best, best_value, model = None, -math.inf, None
+    best: tuple[float, SeedRun, keras.Model] | None = None
     for n in range(params.seeds):
         own = params.model_copy(update={"seed": params.seed + n, "seeds": 1})
         folder = f"seed-{own.seed}"
@@ -150,13 +150,16 @@ def train_seeds(
         run, value = _run(own, records, measured)
         logger.info("seed %d, epoch %d: %s", run.seed, run.best_epoch, run.metrics)
         runs.append(run)
-        if best is None or value > best_value:
-            best, best_value, model = run, value, trainer.model
-    result = SeedRuns(tuple(runs), best, _plain(model, build, params))
+        if best is None or value > best[0]:
+            best = value, run, trainer.model
+    if best is None:
+        raise ValueError(f"`seeds` must be 1 or more. Received: {params.seeds}")
+    _, chosen, model = best
+    result = SeedRuns(tuple(runs), chosen, _plain(model, build, params))
     if log_directory is not None:
         if params.seeds > 1:
-            chosen = log_directory / f"seed-{result.best.seed}" / LOG_FILE_NAME
-            shutil.copyfile(chosen, log_directory / LOG_FILE_NAME)
+            log_file = log_directory / f"seed-{chosen.seed}" / LOG_FILE_NAME
+            shutil.copyfile(log_file, log_directory / LOG_FILE_NAME)
         summary = json.dumps(result.summary(), indent=2) + "\n"
         (log_directory / SUMMARY_FILE_NAME).write_text(summary)
     return result

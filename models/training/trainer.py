@@ -23,6 +23,12 @@ from clickwright.models.training.divergence import infinite_column, infinite_par
 from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples
+from clickwright.models.training.optimizer import (
+    choose_updates,
+    make_optimizer,
+    without_penalties,
+)
+from clickwright.models.training.packing import Packing
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.placement import default_device
 from clickwright.models.training.plateau import Plateau
@@ -63,11 +69,9 @@ class Trainer:
         logits = model.output.get(LOGITS, model.get_layer("probability").input)
         self._logit_model = keras.Model(model.input, logits)
         self._score_model = scoring_model(model, params.negative_sampling_rate)
-        self._optimizer = keras.optimizers.Adam(
-            params.learning_rate,
-            epsilon=params.epsilon,
-            global_clipnorm=params.global_clipnorm,
-        )
+        self._tables = choose_updates(model, params)
+        self._sparse = {t.variable.path for t in self._tables if t.sparse}
+        self._optimizer = make_optimizer(params, self._tables)
         self._optimizer.build(model.trainable_variables)
         if params.precision == "mixed_float16":
             self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
@@ -84,12 +88,12 @@ class Trainer:
             )
             for name, tensor in model.input.items()
         }
-        rows = tf.TensorSpec([None], tf.float32)
+        self._packing = Packing(model.input)
         # One trace each, whatever the size of the last batch. Values dealt to several
         # replicas have no signature.
         self._step = tf.function(
             self._step_on,
-            input_signature=[features, rows, rows] if self._replicas == 1 else None,
+            input_signature=self._packing.signature if self._replicas == 1 else None,
             reduce_retracing=True,
             jit_compile=params.jit_compile or None,
         )
@@ -237,33 +241,37 @@ class Trainer:
             loss=part.loss / part.weight if part.weight else None,
             valid_auc=area_under_roc(labels, probabilities, weights),
             valid_logloss=log_loss(labels, probabilities, weights),
-            learning_rate=float(self._optimizer.learning_rate),
+            learning_rate=float(self._optimizer.learning_rate.numpy()),
             examples_per_second=part.rows / part.seconds,
         )
 
     def _dealt(self, batch: Batch) -> Any:
-        """The batch, or its shares where there are several replicas."""
+        """The packed batch, or its shares where there are several replicas."""
         if self._replicas == 1:
-            return batch
+            return self._packing.pack(batch)
         rows = len(batch.labels)
 
-        def share(context: Any) -> Batch:
+        def share(context: Any) -> tuple[tf.Tensor, ...]:
             n = context.replica_id_in_sync_group
             start, stop = (rows * k // self._replicas for k in (n, n + 1))
             if start < stop:
-                return _rows(batch, start, stop)
-            # A replica cannot go without: a row that counts for nothing.
-            some = _rows(batch, 0, 1)
-            return some._replace(weights=tf.zeros_like(some.weights))
+                some = _rows(batch, start, stop)
+            else:
+                # A replica cannot go without: a row that counts for nothing.
+                some = _rows(batch, 0, 1)._replace(weights=np.zeros(1, np.float32))
+            return tuple(map(tf.constant, self._packing.pack(some)))
 
         return self._strategy.experimental_distribute_values_from_function(share)
 
-    def _step_on(self, features: Mapping[str, Any], labels: Any, weights: Any) -> None:
+    def _step_on(self, ids: Any, values: Any) -> None:
         with tf.device(self._device):
-            sums = self._strategy.run(self._train_on, (features, labels, weights))
+            sums = self._strategy.run(self._packed_step, (ids, values))
             self._sums.assign_add(self._strategy.reduce("SUM", sums, axis=None))
             finite = tf.math.is_finite(self._sums[0])
             self._finite_steps.assign_add(tf.cast(finite, tf.int64))
+
+    def _packed_step(self, ids: Any, values: Any) -> tf.Tensor:
+        return self._train_on(*self._packing.unpack(ids, values))
 
     def _train_on(
         self, features: Mapping[str, Any], labels: Any, weights: Any
@@ -291,7 +299,8 @@ class Trainer:
         with tf.GradientTape() as tape:
             logits = self._logit_model(features, training=True)  # [B, K]
             loss = self._loss(labels, logits, weights)
-            penalties = self._logit_model.losses
+            with without_penalties(self._tables):
+                penalties = self._logit_model.losses
             if self._replicas == 1:
                 total = tf.add_n([loss, *penalties])
             else:
@@ -313,9 +322,13 @@ class Trainer:
 
     def _apply(self, gradients: list[Any]) -> None:
         # Dense: Keras' Adam squares the gradients of an id that occurs twice one by
-        # one before it adds them, and so takes a wrong step.
-        dense = [tf.convert_to_tensor(g) for g in gradients]
-        self._optimizer.apply(dense, self.model.trainable_variables)
+        # one before it adds them, and so takes a wrong step. Ours sums them first.
+        variables = self.model.trainable_variables
+        gradients = [
+            g if v.path in self._sparse else tf.convert_to_tensor(g)
+            for g, v in zip(gradients, variables, strict=True)
+        ]
+        self._optimizer.apply(gradients, variables)
 
     def _probability(self, features: Mapping[str, Any]) -> tf.Tensor:
         with tf.device(self._device):
@@ -361,14 +374,14 @@ class Trainer:
         return ConfigError(
             f"Infinite values or NaN in {part or 'the training loss'}: the training "
             f"loss is not a finite number any more (epoch {epoch}, step {step + 1}, "
-            f"learning rate {float(self._optimizer.learning_rate):g}, seed "
+            f"learning rate {float(self._optimizer.learning_rate.numpy()):g}, seed "
             f"{self._params.seed}).",
             where="training",
             fix=fix,
         )
 
     def _values(self) -> list[np.ndarray[Any, Any]]:
-        return [np.array(v) for v in self.model.variables]
+        return [v.numpy() for v in self.model.variables]
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self._optimizer.variables]
@@ -377,7 +390,7 @@ class Trainer:
         self, best: Arrays, records: tuple[EpochRecord, ...], part: EpochPart
     ) -> State:
         names = tuple(v.path for v in self._variables())
-        optimizer = [np.array(v) for v in self._optimizer.variables]
+        optimizer = [v.numpy() for v in self._optimizer.variables]
         return State(names, self._values(), optimizer, best, records, part)
 
     def _restore(self, state: State, checkpoint: Checkpoint) -> None:
@@ -408,9 +421,9 @@ class Trainer:
 
 def _rows(batch: Batch, start: int, stop: int) -> Batch:
     return Batch(
-        {n: tf.convert_to_tensor(v[start:stop]) for n, v in batch.features.items()},
-        tf.convert_to_tensor(batch.labels[start:stop]),
-        tf.convert_to_tensor(batch.weights[start:stop]),
+        {name: values[start:stop] for name, values in batch.features.items()},
+        batch.labels[start:stop],
+        batch.weights[start:stop],
     )
 
 

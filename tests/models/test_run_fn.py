@@ -124,3 +124,71 @@ def test_a_batch_larger_than_the_split_is_refused(
         run.run_fn(args)
     assert error.value.where == "training.batch_size"
     assert "1200" in error.value.fix
+
+
+def test_several_seeds_export_the_best_and_say_how_far_they_lie_apart(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = make_args(
+        transformed, tmp_path, seeds=2, epochs=2, strategy="mirrored", device="cpu"
+    )
+    run.run_fn(args)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+    folder = pathlib.Path(args.model_run_dir)
+    summary = json.loads((folder / "training_summary.json").read_text())
+    aucs = {seed["seed"]: seed["metrics"]["valid_auc"] for seed in summary["seeds"]}
+    assert sorted(aucs) == [0, 1]
+    best = summary["exported_seed"]
+    assert aucs[best] == max(aucs.values())
+    assert summary["mean"]["valid_auc"] == pytest.approx(np.mean(list(aucs.values())))
+    assert logged(args) == summary["seeds"][best]["records"]
+
+    score = tf.saved_model.load(args.serving_model_dir).signatures["serving_default"]
+    rows = [row for row in make_rows(600, seed=2) if row["click"] is not None]
+    examples = tf.constant([encode(row) for row in rows])
+    auc = area_under_roc(
+        [row["click"] for row in rows],
+        np.asarray(score(examples=examples)["probability"]),
+        [row["importance"] for row in rows],
+    )
+    assert auc == pytest.approx(aucs[best], abs=1e-4)
+
+
+def test_where_and_how_often_a_state_is_kept_makes_no_other_training(
+    transformed: Transformed, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    for options in ({"tensorboard": "off"}, {"device": "cpu", "checkpoint_steps": 2}):
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(run, "export", killed)
+            run.run_fn(make_args(transformed, tmp_path, epochs=1, **options))
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"learning_rat": 0.1}, "learning_rat"),
+        ({"precision": "half"}, "precision"),
+        ({"seeds": 0}, "seeds"),
+        ({"jit_compile": True, "strategy": "mirrored"}, "does not go with"),
+        ({"device": "gpu"}, "asks for a GPU"),
+    ],
+)
+def test_training_parameters_are_checked_before_any_row_is_read(
+    transformed: Transformed,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    training: dict[str, Any],
+    said: str,
+) -> None:
+    if training.get("device") and tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is a GPU")
+    monkeypatch.setattr(run, "read_examples", None)
+    with pytest.raises(ConfigError, match=said):
+        run.run_fn(make_args(transformed, tmp_path, **training))

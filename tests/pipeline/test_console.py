@@ -83,3 +83,17 @@ def test_verbose_hides_nothing(
         os.write(2, b"from C\n")
 
     assert "from C" in capfd.readouterr().err
+
+
+def test_a_bar_shows_how_far_the_present_stretch_is() -> None:
+    console = rich.console.Console(
+        file=io.StringIO(), width=120, force_terminal=True, no_color=True
+    )
+    lengths = []
+    with watched(console, "Trainer") as lines:
+        for extra in ({"fraction": 0.5}, {"fraction": 1.0}, {"rows": 5}):
+            progress.info("", extra=extra)
+            with console.capture() as capture:
+                console.print(lines._line())
+            lengths.append(capture.get().count("━"))
+    assert lengths == [8, 16, 0]
