@@ -41,7 +41,11 @@ VALUES = (954, 4082, 7, 7, 2, 3, 2, 9, 80, 233)
 TRAIN_ROWS, VALID_ROWS = 202_027, 57_722
 SIDE_BY_SIDE = 1_000_000
 TABLE_ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
-WANTED = {"ours / FuxiCTR": 1.5, "ours / stock Keras": 2.5, "10k rows / most rows": 1.3}
+WANTED = {
+    "ours / FuxiCTR": 1.5,
+    "ours / stock Keras": 2.5,
+    "step at most rows / at 10k rows": 1.3,
+}
 
 console = rich.console.Console()
 
@@ -245,7 +249,7 @@ def _ratios(
     first, last = (
         timings[f"{_short(n)} rows, ours"] for n in table_rows[:: len(table_rows) - 1]
     )
-    ratios["10k rows / most rows"] = last.step / first.step
+    ratios["step at most rows / at 10k rows"] = last.step / first.step
     return ratios
 
 
