@@ -4,6 +4,7 @@ Run as a program it checks them all, and prints how many checks it made.
 """
 
 import dataclasses
+import importlib
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from clickwright.models.optimizers.composite_optimizer import CompositeOptimizer
 from clickwright.models.optimizers.lazy_adam import LazyAdam
 from clickwright.models.optimizers.lazy_adamw import LazyAdamW
 from clickwright.models.optimizers.lazy_ftrl import LazyFtrl
@@ -19,7 +21,7 @@ from clickwright.models.optimizers.rowwise_adagrad import RowwiseAdagrad
 
 BACKEND = keras.backend.backend()
 Array = np.ndarray[Any, Any]
-State = dict[str, Any]
+State = dict[Any, Any]
 Rule = Callable[[State, Array, Array, float], Array]
 
 ROWS = [
@@ -96,14 +98,21 @@ def ftrl(n0: float = 0.0, l1: float = 0.0, l2: float = 0.0) -> Rule:
     return rule
 
 
+def make_composite(rate: float, l2: float = 0.0, **settings: Any) -> Any:
+    """Adam on both, lazy on the table alone."""
+    return CompositeOptimizer(
+        keras.optimizers.Adam(rate), LazyAdam(rate, l2=l2), ["table"], **settings
+    )
+
+
 CASES: dict[str, tuple[Callable[..., Any], Rule]] = {
     "lazy_adam": (LazyAdam, adam()),
-    "lazy_adamw": (lambda *a, **k: LazyAdamW(*a, weight_decay=0.3, **k), adam(0.3)),
+    "lazy_adamw": (lambda rate, **k: LazyAdamW(rate, 0.3, **k), adam(0.3)),
     "rowwise_adagrad": (RowwiseAdagrad, adagrad),
     "lazy_ftrl": (LazyFtrl, ftrl()),
     "lazy_ftrl_l1_l2": (
-        lambda *a, **k: LazyFtrl(
-            *a,
+        lambda rate, **k: LazyFtrl(
+            rate,
             initial_accumulator_value=0.1,
             l1_regularization_strength=0.7,
             l2_regularization_strength=0.4,
@@ -111,6 +120,7 @@ CASES: dict[str, tuple[Callable[..., Any], Rule]] = {
         ),
         ftrl(0.1, 0.7, 0.4),
     ),
+    "composite": (make_composite, adam()),
 }
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -122,11 +132,11 @@ SETTINGS: list[dict[str, Any]] = [
     {"gradient_accumulation_steps": 2, "l2": 0.25, "global_clipnorm": 0.5},
     {"loss_scale_factor": 8.0, "l2": 0.25},
 ]
-# What all optimizers have from one base is tried on one of them.
+# What all optimizers have from one base is tried on two of them.
 CHECKS = [
     (case, settings)
     for case in CASES
-    for settings in (SETTINGS if case == "lazy_adam" else SETTINGS[:3:2])
+    for settings in (SETTINGS if case in ("lazy_adam", "composite") else SETTINGS[:3:2])
 ]
 
 
@@ -214,6 +224,8 @@ def check(case: str, form: str, settings: dict[str, Any]) -> None:
     apply = _compiled(optimizer, variables)
     for step in make_steps(scale):
         apply(gradients(step, form))
+    if case == "composite":  # its bias has no penalty
+        settings = {**settings, "l2": {0: settings.get("l2", 0.0)}}
     want, averages = expected(rule, make_steps(), **settings)
     close(variables, want)
     assert int(optimizer._iterations) == len(ROWS)
@@ -272,7 +284,7 @@ def _compiled(optimizer: Any, variables: Any) -> Callable[[Any], None]:
                 v.assign(value)
 
         return run_jax
-    import torch
+    torch: Any = importlib.import_module("torch")
 
     def run_torch(grads: Any) -> None:
         with torch.no_grad():

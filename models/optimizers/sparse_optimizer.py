@@ -32,7 +32,8 @@ class SparseOptimizer(keras.optimizers.Optimizer):
 
     `gradient_accumulation_steps` keeps one more table the size of the weights. Steps in
     between add touched rows alone; the one that moves the weights reads the whole
-    table and sets it to zero. `use_ema` reads and writes whole tables in every step.
+    table and sets it to zero. `use_ema` reads and writes whole tables in every step,
+    and Keras' `LossScaleOptimizer` looks for infinite gradients in whole tables.
     """
 
     def l2_of(self, variable: Any) -> float:

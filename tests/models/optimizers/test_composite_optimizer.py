@@ -5,7 +5,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import row_reference
 import tensorflow as tf
 from row_reference import Step, close, gradients, make_steps, make_variables
 
@@ -108,34 +107,6 @@ def test_only_the_dense_groups_decay_hits_the_dense_group() -> None:
     )
     optimizer.apply([tf.zeros((7, 3)), tf.zeros(2)], variables)
     np.testing.assert_allclose(np.array(variables[1]), start * (1 - 0.1 * 0.5))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"use_ema": True, "ema_momentum": 0.8},
-        {"gradient_accumulation_steps": 2, "global_clipnorm": 0.5},
-        {"loss_scale_factor": 8.0},
-    ],
-    ids=str,
-)
-def test_with_the_same_rule_twice_it_is_that_rule(settings: dict[str, Any]) -> None:
-    variables = make_variables()
-    optimizer = CompositeOptimizer(
-        LazyAdam(0.1), LazyAdam(0.1, l2=0.25), ["table"], **settings
-    )
-    optimizer.build(variables)
-    step = tf.function(lambda *g: optimizer.apply(list(g), variables))
-    for at in make_steps(settings.get("loss_scale_factor", 1.0)):
-        step(*gradients(at, "slices"))
-    adam = row_reference.CASES["lazy_adam"][1]
-    penalized, averages = row_reference.expected(
-        adam, make_steps(), l2={0: 0.25}, **settings
-    )
-    close(variables, penalized)
-    if settings.get("use_ema"):
-        optimizer.finalize_variable_values(variables)
-        close(variables, averages)
 
 
 def test_it_scales_losses_within_keras_loss_scaling() -> None:

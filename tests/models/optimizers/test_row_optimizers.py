@@ -87,7 +87,8 @@ def test_where_all_rows_are_touched_the_steps_are_those_of_keras(
         gradient = tf.constant(rng.normal(size=(5, 3)).astype(np.float32))
         lazy.apply([gradient], tables[:1])
         stock.apply([gradient], tables[1:])
-    np.testing.assert_allclose(*map(np.array, tables), rtol=1e-5, atol=1e-6)
+    one, other = map(np.array, tables)
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_an_id_that_occurs_often_takes_one_step_not_its_root_of_them() -> None:
