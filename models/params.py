@@ -13,6 +13,15 @@ class ModelParams(StrictModel, abc.ABC):
     def table_width(self) -> int:
         """Floats that the model keeps for each row of an embedding table."""
 
+    def width_of(self, table: str, fields: int) -> int:
+        """Floats that the model keeps for each row of one table.
+
+        Args:
+            table: name of the table.
+            fields: inputs of the model.
+        """
+        return self.table_width
+
     def kept_rows(self, rows: int) -> int:
         """Rows that the model keeps of an embedding table of `rows` ids."""
         return rows

@@ -143,9 +143,10 @@ def _tables(config: LoadedConfig, files: InputFiles) -> tuple[PlannedTable, ...]
         if isinstance(f.vocabulary, LearnedVocabulary)
     }
     params = registry.parse_params(config.run.model.name, config.run.model.params)
-    width = params.table_width
+    fields = len(spec.model_inputs(sizes))
     tables = []
     for name, ids in spec.table_rows(sizes).items():
+        width = params.width_of(name, fields)
         rows = params.kept_rows(ids)
         size = rows * width * _FLOAT_BYTES * _ADAM_COPIES + params.state_bytes(ids)
         bound = name in sizes and name not in counted

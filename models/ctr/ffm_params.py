@@ -23,3 +23,7 @@ class FFMParams(EmbeddingParams):
     def table_width(self) -> int:
         """One vector, of which there is one for each other field, and one weight."""
         return self.embedding_dim + 1
+
+    def width_of(self, table: str, fields: int) -> int:
+        """A vector for each of the other fields, and one weight."""
+        return self.embedding_dim * (fields - 1) + 1

@@ -41,6 +41,11 @@ class FinalMLPParams(EmbeddingParams):
     """Pieces that the fusion cuts both streams into; they must divide the last widths.
     """
 
+    def width_of(self, table: str, fields: int) -> int:
+        """One embedding, and one more in each context."""
+        contexts = (self.gate1_context, self.gate2_context)
+        return self.embedding_dim * (1 + sum(table in names for names in contexts))
+
     @model_validator(mode="after")
     def _heads_divide(self) -> "FinalMLPParams":
         widths = (self.hidden_units1[-1], self.hidden_units2[-1])

@@ -15,6 +15,7 @@ import tensorflow as tf
 from zoo_shop import FEATURES, INPUTS, LABELS, SMALL
 
 from clickwright.models import registry
+from clickwright.models.layers.fused_embedding import FusedEmbedding
 from clickwright.models.training.in_memory_examples import InMemoryExamples
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.trainer import Trainer
@@ -75,6 +76,22 @@ def test_a_model_gives_probabilities_of_the_shape_that_it_states(name: str) -> N
     logit = model.get_layer("probability").input
     assert tuple(logit.shape) == (None, 1)
     assert logit.dtype == "float32"
+
+
+@every_model
+def test_a_model_keeps_the_table_floats_that_it_states(name: str) -> None:
+    tables = {i.table or i.name: i.rows or 1 for i in INPUTS}
+    params = registry.parse_params(name, SMALL.get(name, {}))
+    want = sum(
+        params.width_of(table, len(INPUTS)) * rows for table, rows in tables.items()
+    )
+    layers = {id(layer): layer for layer in built(name)._flatten_layers()}.values()
+    got = sum(
+        layer.embeddings.shape[0] * layer.embeddings.shape[1]
+        for layer in layers
+        if isinstance(layer, FusedEmbedding)
+    )
+    assert got == want
 
 
 @every_model
