@@ -12,13 +12,18 @@ from clickwright.models.training.examples import Batch
 def step_parts(
     model: keras.Model, loss: Loss, batch: Batch, *, training: bool
 ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor | None]]:
-    """Returns loss, penalties and gradients of a batch, op by op on one replica.
+    """Computes loss, penalties and gradients of a batch, op by op on one replica.
 
     Args:
         model: gives the logits.
         loss: of labels, logits and weights.
         batch: the rows.
         training: whether layers act as in training, dropout on.
+
+    Returns:
+        The loss, the penalties, and a gradient for each trainable variable: None
+        where there is none; of a table whose penalty is left out, that of the rows
+        looked up alone.
     """
 
     def run() -> Any:
@@ -28,10 +33,16 @@ def step_parts(
             penalties = list(model.losses)
             total = tf.add_n([value, *penalties])
         gradients = tape.gradient(total, model.trainable_variables)
-        dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        return value, penalties, dense
+        return value, penalties, [_summed(g) for g in gradients]
 
     strategy = tf.distribute.get_strategy()
     return tf.nest.map_structure(
         lambda found: strategy.experimental_local_results(found)[0], strategy.run(run)
     )
+
+
+def _summed(gradient: Any) -> tf.Tensor | None:
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(gradient.indices)
+    return tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))

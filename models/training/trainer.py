@@ -161,7 +161,9 @@ class Trainer:
             log.epoch_ended(record)
             if log.inspects:
                 first = next(iter(train.batches(self._params.batch_size)))
-                log.inspected(number, self._logit_model, self._loss, first)
+                # Penalties of tables with sparse updates would make gradients dense.
+                with without_penalties(self._tables):
+                    log.inspected(number, self._logit_model, self._loss, first)
         self._assign(self.model.variables, best)
         return tuple(records)
 

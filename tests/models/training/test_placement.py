@@ -128,9 +128,13 @@ def run(strategy, optimizer, **rules):
 
 sgd = lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1)
 found = {}
-for name, optimizer, rate in (("adam", None, 0.001), ("sgd", sgd, 0.5)):
-    one, records, weights = run("none", optimizer, learning_rate=rate)
-    two, records2, weights2 = run("mirrored", optimizer, learning_rate=rate)
+for name, optimizer, rules in (
+    ("adam", None, {}),
+    ("sparse", None, {"table_updates": "sparse"}),
+    ("sgd", sgd, {"learning_rate": 0.5}),
+):
+    one, records, weights = run("none", optimizer, **rules)
+    two, records2, weights2 = run("mirrored", optimizer, **rules)
     found[name] = {
         "replicas": [one, two],
         "weights": max(float(abs(a - b).max()) for a, b in zip(weights, weights2)),
@@ -149,7 +153,7 @@ class Rows(InMemoryExamples):
             yield batch
 params = make_params(
     epochs=3, strategy="mirrored", checkpoint_steps=1, tensorboard="histograms",
-    precision=sys.argv[2],
+    precision="mixed_float16",
 )
 wanted = train_seeds(build, params, train, valid)
 cut = Rows(rows._features, rows._labels, train._weights)
@@ -170,10 +174,10 @@ found["plain"] = type(again.model.variables[0].value).__name__
 def test_two_replicas_train_as_one(tmp_path: pathlib.Path) -> None:
     tests = pathlib.Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(tests)}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), "float32"]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     subprocess.run(command, env=environment, check=True)
     found = json.loads((tmp_path / "found.json").read_text())
-    for name in ("adam", "sgd"):
+    for name in ("adam", "sparse", "sgd"):
         assert found[name]["replicas"] == [1, 2]
         assert found[name]["weights"] < 1e-5
         one, two = found[name]["losses"]

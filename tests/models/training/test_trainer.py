@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_rows import make_rows, make_trainer, values
+from training_rows import make_params, make_rows, make_trainer, values
 
 from clickwright.models import registry
 from clickwright.models.metrics.auc import area_under_roc
+from clickwright.models.training import trainer as trainer_module
 from clickwright.models.training.in_memory_examples import InMemoryExamples
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.trainer import Trainer
@@ -23,6 +24,41 @@ def test_training_keeps_the_best_epochs_weights() -> None:
     assert aucs[-1] < max(aucs)  # else the last epoch's weights would pass as well
     labels, probabilities, _ = trainer.predict(valid)
     assert area_under_roc(labels, probabilities) == max(aucs)
+
+
+def test_a_scripted_training_follows_the_protocol(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    aucs = [0.70, 0.80, 0.75, 0.81, 0.80, 0.79, 0.99]
+    script = iter(aucs)
+    monkeypatch.setattr(trainer_module, "area_under_roc", lambda *_: next(script))
+    trainer = make_trainer(epochs=7)
+    before: list[list[np.ndarray[Any, Any]]] = []
+    after: list[list[np.ndarray[Any, Any]]] = []
+
+    class Rows(InMemoryExamples):
+        def batches(self, *args: Any) -> Any:
+            if len(args) > 1:  # not what validation reads
+                before.append(values(trainer))
+            yield from super().batches(*args)
+
+    train = make_rows(300, 0)
+    train.__class__ = Rows
+    log = TrainingLog(None, make_params(), train.rows)
+    log.epoch_ended = lambda _: after.append(values(trainer))  # type: ignore[method-assign]
+    records = trainer.train(train, make_rows(200, 1), log=log)
+
+    assert [record.valid_auc for record in records] == aucs[:6]
+    rates = [record.learning_rate for record in records]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
+    for end, start in zip(after[:-1], before[1:], strict=True):
+        equal(end, start)  # no epoch starts from earlier weights
+    equal(values(trainer), after[3])
+
+
+def equal(one: list[Any], other: list[Any]) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_logistic_regression_learns_the_click_rates_of_one_field() -> None:
