@@ -79,7 +79,7 @@ class TrainingParams(StrictModel):
     strategy: Literal["none", "mirrored"] = "none"
     """`mirrored` deals every batch to all devices of the kind, sums their gradients
     and keeps a copy of the model on each. Batch normalization takes the statistics of
-    a device's share."""
+    a device's share. With a single device it is `none`."""
     checkpoint_seconds: Annotated[float, Field(gt=0.0)] = 300.0
     """Seconds after which the state is kept within an epoch; it is always kept after
     one."""

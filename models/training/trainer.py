@@ -106,11 +106,11 @@ class Trainer:
         checkpoint: Checkpoint | None = None,
         log: TrainingLog | None = None,
     ) -> tuple[EpochRecord, ...]:
-        """Trains until the validation AUC has stopped improving.
+        """Trains until the monitor has stopped improving on the validation split.
 
         Args:
             train: rows to learn from.
-            valid: rows whose AUC decides.
+            valid: rows that decide.
             checkpoint: where the state is kept, after each epoch and now and then
                 within one. A training that finds one there goes on from it, and ends
                 as though it had never stopped.
