@@ -61,10 +61,10 @@ class LazyAdam(RowOptimizer):
         self.epsilon = epsilon
         self.row_steps = row_steps
 
-    def row_state(self) -> list[tuple[str, bool, float]]:
+    def row_state(self) -> list[tuple[bool, float]]:
         """Both moments, and the steps that touched the row."""
-        steps = [("steps", True, 0.0)] if self.row_steps else []
-        return [("momentum", False, 0.0), ("velocity", False, 0.0), *steps]
+        steps = [(True, 0.0)] if self.row_steps else []
+        return [(False, 0.0), (False, 0.0), *steps]
 
     def moved(
         self, gradient: Any, row: Any, state: Sequence[Any], learning_rate: Any

@@ -65,12 +65,12 @@ class LazyFtrl(RowOptimizer):
                     f"`{name}` must not be negative. Received: {getattr(self, name)}"
                 )
 
-    def row_state(self) -> list[tuple[str, bool, float]]:
+    def row_state(self) -> list[tuple[bool, float]]:
         """`n`, `z`, and the learning rate of the row's last step; 0 before."""
         return [
-            ("accumulator", False, self.initial_accumulator_value),
-            ("linear", False, 0.0),
-            ("rate", True, 0.0),
+            (False, self.initial_accumulator_value),
+            (False, 0.0),
+            (True, 0.0),
         ]
 
     def moved(

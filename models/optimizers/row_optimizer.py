@@ -1,5 +1,6 @@
 """What the optimizers of tables have in common."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,8 +48,8 @@ class RowOptimizer(SparseOptimizer):
             raise ValueError(f"`l2` must not be negative. Received: {l2}")
         self.l2 = l2
 
-    def row_state(self) -> list[tuple[str, bool, float]]:
-        """Of each value kept for a row: name, whether it is one scalar, and start."""
+    def row_state(self) -> list[tuple[bool, float]]:
+        """Of each value kept for a row: whether it is one scalar, and its start."""
         raise NotImplementedError
 
     def moved(
@@ -75,16 +76,14 @@ class RowOptimizer(SparseOptimizer):
         if self.built:
             return
         super().build(variables)
+        # One table for all that is kept of a row: what costs time is finding the row.
         self._state = [
-            [
-                self.add_variable(
-                    (*v.shape[:1], *(1 for _ in v.shape[1:])) if scalar else v.shape,
-                    initializer=keras.initializers.Constant(start),
-                    dtype=_precise(v.dtype),
-                    name=f"{getattr(v, 'path', v.name).replace('/', '_')}_{name}",
-                )
-                for name, scalar, start in self.row_state()
-            ]
+            self.add_variable(
+                (_rows(v), sum(width for _, width, _ in self._columns(v))),
+                initializer=self._starts(v),
+                dtype=_precise(v.dtype),
+                name=f"{getattr(v, 'path', v.name).replace('/', '_')}_state",
+            )
             for v in variables
         ]
 
@@ -94,7 +93,7 @@ class RowOptimizer(SparseOptimizer):
             gradient, tf.IndexedSlices
         ):
             gradient = RowGradient(gradient.indices, gradient.values)
-        tables = [variable, *self._state[self._get_variable_index(variable)]]
+        tables = [variable, self._state[self._get_variable_index(variable)]]
         dtype = _precise(variable.dtype)
         if isinstance(gradient, RowGradient):
             before = [gather_rows(table, gradient.rows) for table in tables]
@@ -102,26 +101,63 @@ class RowOptimizer(SparseOptimizer):
         else:
             before = [ops.convert_to_tensor(table) for table in tables]
             values = ops.cast(gradient, dtype)
-        row, *state = [ops.cast(b, dtype) for b in before]
+        row = ops.cast(before[0], dtype)
         rate = ops.cast(learning_rate, dtype)
         if self.weight_decay and self._use_weight_decay(variable):
             row = row * (1 - rate * self.weight_decay)
-        after = self.moved(values, row, state, rate)
+        row, *state = self.moved(values, row, self._unpacked(before[1], variable), rate)
         moves = touched(values)
-        for table, old, new in zip(tables, before, after, strict=True):
-            new = ops.cast(new, old.dtype)
+        # [n, ...] and [n, columns]
+        after = [
+            (ops.cast(row, variable.dtype), moves),
+            (_packed(state, variable), ops.reshape(moves, (-1, 1))),
+        ]
+        for table, old, (new, where) in zip(tables, before, after, strict=True):
             if not isinstance(gradient, RowGradient):
-                self.assign(table, ops.where(moves, new, old))
+                self.assign(table, ops.where(where, new, old))
             elif keras.backend.backend() == "tensorflow":
                 self.assign(table, tf.IndexedSlices(new, gradient.rows))
             else:
                 # Rows occur more than once, and all but one do not move.
-                change = ops.where(moves, new - old, 0)
+                change = ops.where(where, new - old, 0)
                 index = ops.expand_dims(gradient.rows, 1)
                 whole = ops.convert_to_tensor(table)
                 self.assign(
                     table, ops.scatter_update(whole, index, change, reduction="add")
                 )
+
+    def _columns(self, variable: Any) -> list[tuple[tuple[int, ...], int, float]]:
+        """Of each value kept for a row: its shape, its columns, and its start."""
+        shape = tuple(variable.shape[1:])
+        return [
+            ((1,) * len(shape), 1, start)
+            if scalar
+            else (shape, math.prod(shape), start)
+            for scalar, start in self.row_state()
+        ]
+
+    def _starts(self, variable: Any) -> Any:
+        columns = self._columns(variable)
+
+        def initializer(shape: Any, dtype: Any) -> Any:
+            return ops.concatenate(
+                [
+                    ops.full((shape[0], width), start, dtype)
+                    for _, width, start in columns
+                ],
+                axis=1,
+            )
+
+        return initializer
+
+    def _unpacked(self, packed: Any, variable: Any) -> list[Any]:
+        state, at = [], 0
+        for shape, width, _ in self._columns(variable):
+            part = packed[:, at : at + width]
+            # A weight without axes is a row of its own.
+            state.append(ops.reshape(part, (-1, *shape) if variable.shape else ()))
+            at += width
+        return state
 
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
@@ -144,6 +180,19 @@ class RowOptimizer(SparseOptimizer):
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         return list(grads_and_vars)  # `apply` has summed them
+
+
+def _rows(variable: Any) -> int:
+    return int(variable.shape[0]) if variable.shape else 1
+
+
+def _packed(state: Sequence[Any], variable: Any) -> Any:
+    """All values of a row side by side, `[n, columns]`."""
+    axes = math.prod(variable.shape[1:])
+    parts = [
+        ops.reshape(s, (-1, 1 if math.prod(s.shape[1:]) == 1 else axes)) for s in state
+    ]
+    return ops.concatenate(parts, axis=1)
 
 
 def _precise(dtype: Any) -> str:

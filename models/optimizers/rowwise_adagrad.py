@@ -55,9 +55,9 @@ class RowwiseAdagrad(RowOptimizer):
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
-    def row_state(self) -> list[tuple[str, bool, float]]:
+    def row_state(self) -> list[tuple[bool, float]]:
         """One accumulator."""
-        return [("accumulator", True, self.initial_accumulator_value)]
+        return [(True, self.initial_accumulator_value)]
 
     def moved(
         self, gradient: Any, row: Any, state: Sequence[Any], learning_rate: Any
