@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument("--folder", type=pathlib.Path, help="holds train.npz (frappe)")
     parser.add_argument("--table-rows", type=int, help="rows of all tables (others)")
     parser.add_argument("--steps", type=int, help="steps an epoch (others)")
+    parser.add_argument(
+        "--tower", help="widths of the tower, with commas between (others)"
+    )
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--threads", type=int, default=2)
@@ -56,7 +59,8 @@ def main() -> None:
         settings, valid = PUBLISHED, given.batch_size
     else:
         columns, rows = _large(given.table_rows, given.steps * given.batch_size)
-        settings, valid = LARGE, 1000
+        tower = [int(width) for width in given.tower.split(",")]
+        settings, valid = {**LARGE, "hidden_units": tower}, 1000
     labels = columns.pop("label").astype(np.float32)
     rows.pop("label", None)
     train = _stock if given.what == "stock" else _ours
