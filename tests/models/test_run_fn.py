@@ -64,6 +64,22 @@ def test_training_leaves_a_model_a_log_and_no_checkpoint(
     assert auc == pytest.approx(max(aucs), abs=1e-4)
 
 
+def test_a_model_of_the_zoo_leaves_behind_what_training_alone_needs(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = make_args(transformed, tmp_path, epochs=1)
+    args.custom_config["model"] = {
+        "name": "qnn_alpha",
+        "params": {"embedding_dim": 4, "rows": 2},
+    }
+    run.run_fn(args)
+    loss = logged(args)[0]["loss"]
+    assert loss > 1.5  # about three cross-entropies; one is about .69
+    signatures = tf.saved_model.load(args.serving_model_dir).signatures
+    for signature in signatures.values():
+        assert list(signature.structured_outputs) == ["probability"]
+
+
 def test_a_killed_run_goes_on_from_its_last_epoch(
     transformed: Transformed, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
