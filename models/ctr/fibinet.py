@@ -27,9 +27,13 @@ def build_fibinet(inputs: Sequence[ModelInput], params: FiBiNETParams) -> keras.
     Returns:
         A model of a dict of tensors, giving `{"probability": [batch]}`.
 
+    Raises:
+        ConfigError: there is one input.
+
     References:
         Huang et al., FiBiNET, RecSys 2019 (arXiv 1905.09433).
     """
+    parts.need_pairs(inputs, "fibinet")
     features = parts.symbolic_inputs(inputs)
     embeddings = parts.embed(features, inputs, params)  # [B, F, D]
     weighted = SqueezeExcitation(params.reduction_ratio, name="senet")(embeddings)

@@ -9,16 +9,26 @@ from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
 
 INPUTS = (ModelInput("item", "id", "item", "item", 5),)
+TWO_INPUTS = (*INPUTS, ModelInput("user", "id", "user", "user", 4))
 
 
 @pytest.mark.parametrize("name", registry.MODELS)
 def test_every_model_builds_with_its_defaults(name: str) -> None:
-    model = registry.build(name, INPUTS)
-    assert set(model.input) == {"item"}
-    assert {key: tuple(t.shape) for key, t in model.output.items()} == {
-        "probability": (None,)
-    }
+    model = registry.build(name, TWO_INPUTS)
+    assert set(model.input) == {"item", "user"}
+    assert set(model.output) <= {"probability", "logits"}
+    assert tuple(model.output["probability"].shape) == (None,)
     assert tuple(model.get_layer("probability").input.shape) == (None, 1)
+    assert callable(registry.loss(name))
+
+
+@pytest.mark.parametrize("name", registry.MODELS)
+def test_one_input_is_enough_or_refused_with_a_remedy(name: str) -> None:
+    try:
+        registry.build(name, INPUTS)
+    except ConfigError as error:
+        assert "made of pairs of inputs and has 1" in error.what
+        assert error.fix
 
 
 @pytest.mark.parametrize("name", registry.MODELS)
@@ -30,7 +40,7 @@ def test_every_parameter_says_what_it_is(name: str) -> None:
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match=r"`deepfn`. Did you mean `deepfm`\?") as e:
         registry.build("deepfn", INPUTS)
-    assert e.value.fix == "use one of deepfm, logistic_regression"
+    assert e.value.fix == "use one of " + ", ".join(sorted(registry.MODELS))
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:

@@ -177,7 +177,11 @@ def test_a_preset_brings_the_training_of_the_board() -> None:
     found = preset("dcnv2", "criteo_x4")
 
     assert found.params["embedding_dim"] == 16
-    assert found.training == {"batch_size": 10_000, "monitor": "auc"}
+    assert found.training == {
+        "batch_size": 10_000,
+        "monitor": "auc",
+        "table_updates": "dense",
+    }
 
 
 def test_the_preset_of_a_model_with_several_runs_is_the_first() -> None:
