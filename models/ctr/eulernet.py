@@ -28,11 +28,15 @@ def build_eulernet(inputs: Sequence[ModelInput], params: EulerNetParams) -> kera
     Returns:
         A model of a dict of tensors, giving `{"probability": [batch]}`.
 
+    Raises:
+        ConfigError: there is one input.
+
     References:
         Tian et al., EulerNet: Adaptive Feature Interaction Learning via Euler's
         Formula for CTR Prediction, SIGIR 2023 (arXiv 2304.10711), started as in
         FuxiCTR.
     """
+    parts.need_pairs(inputs, "eulernet")
     features = parts.symbolic_inputs(inputs)
     embeddings = parts.embed(features, inputs, params)  # [B, F, D]
     both = EulerEmbedding(name="complex")(embeddings)
