@@ -259,7 +259,9 @@ def bench_bars(
         fresh=fresh,
         verbose=verbose,
     )
-    bars.show(outcome, rich.console.Console())
+    # Files and pipes have no width of their own, and this table needs some.
+    width = None if sys.stdout.isatty() else 160
+    bars.show(outcome, rich.console.Console(width=width))
     if not outcome.good:
         raise typer.Exit(1)
 
