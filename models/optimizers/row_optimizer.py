@@ -110,7 +110,7 @@ class RowOptimizer(SparseOptimizer):
         # [n, ...] and [n, columns]
         after = [
             (ops.cast(row, variable.dtype), moves),
-            (_packed(state, variable), ops.reshape(moves, (-1, 1))),
+            (self._packed(state, variable), ops.reshape(moves, (-1, 1))),
         ]
         for table, old, (new, where) in zip(tables, before, after, strict=True):
             if not isinstance(gradient, RowGradient):
@@ -159,6 +159,14 @@ class RowOptimizer(SparseOptimizer):
             at += width
         return state
 
+    def _packed(self, state: Sequence[Any], variable: Any) -> Any:
+        columns = self._columns(variable)
+        parts = [
+            ops.reshape(part, (-1, width))
+            for part, (_, width, _) in zip(state, columns, strict=True)
+        ]
+        return ops.concatenate(parts, axis=1)
+
     def get_config(self) -> dict[str, Any]:
         """All arguments."""
         l2 = dict(self.l2) if isinstance(self.l2, Mapping) else self.l2
@@ -184,15 +192,6 @@ class RowOptimizer(SparseOptimizer):
 
 def _rows(variable: Any) -> int:
     return int(variable.shape[0]) if variable.shape else 1
-
-
-def _packed(state: Sequence[Any], variable: Any) -> Any:
-    """All values of a row side by side, `[n, columns]`."""
-    axes = math.prod(variable.shape[1:])
-    parts = [
-        ops.reshape(s, (-1, 1 if math.prod(s.shape[1:]) == 1 else axes)) for s in state
-    ]
-    return ops.concatenate(parts, axis=1)
 
 
 def _precise(dtype: Any) -> str:
