@@ -27,6 +27,7 @@ bench: install
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/ingest.py --rows 1000000
 	$(BIN)/python benchmarks/evaluate.py --rows 1000000
+	$(BIN)/python benchmarks/train.py
 
 lint: install
 	$(BIN)/ruff check .

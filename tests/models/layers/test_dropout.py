@@ -46,7 +46,7 @@ def test_the_seed_decides_and_the_state_is_a_variable() -> None:
         keras.utils.set_random_seed(7)
         layer = Dropout(0.5)
         masks.append(np.asarray(layer(np.ones((8, 8), np.float32), training=True)))
-    np.testing.assert_array_equal(*masks)
+    np.testing.assert_array_equal(masks[0], masks[1])
     assert len(layer.variables) == 1
 
 

@@ -12,7 +12,9 @@ E = np.random.default_rng(1).normal(size=(5, 3, 2)).astype(np.float32)
 Z: Any = np.random.default_rng(2).normal(size=(2, 5, 3, 2)).astype(np.float32)
 
 
-def silenced(layer: EulerInteraction, shape: tuple[int, ...]) -> EulerInteraction:
+def silenced(
+    layer: EulerInteraction, shape: tuple[int | None, ...]
+) -> EulerInteraction:
     """The layer without its biases and its dense part."""
     layer.build([shape, shape])
     for weight in (

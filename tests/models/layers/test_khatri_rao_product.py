@@ -126,7 +126,7 @@ def test_a_layer_has_a_projection_and_its_norm() -> None:
     ],
 )
 def test_arguments_out_of_range_are_refused(
-    arguments: dict[str, int], shape: tuple[int | None, int], says: str
+    arguments: dict[str, Any], shape: tuple[int | None, int], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
         KhatriRaoProduct(**arguments).build(shape)

@@ -1,5 +1,6 @@
 import functools
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,4 +52,4 @@ def test_a_mask_of_ones_leaves_a_dense_layer() -> None:
 @pytest.mark.parametrize("name", ["units", "reduction_ratio"])
 def test_it_refuses_sizes_that_are_not_positive(name: str) -> None:
     with pytest.raises(ValueError, match=f"`{name}` must be positive. Received: 0"):
-        MaskBlock(**{"units": 1, name: 0})
+        MaskBlock(**dict[str, Any]({"units": 1, name: 0}))

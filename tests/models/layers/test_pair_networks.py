@@ -37,8 +37,8 @@ def test_pair_networks_equal_a_loop_over_examples_and_pairs() -> None:
 
     want = []
     for e in EMBEDDINGS.astype(np.float64):
-        x = [np.concatenate([e[i], e[j], e[i] * e[j]]) for i, j in PAIRS]
-        x = np.stack([x[p] @ k0[p] + b0[p, 0] for p in range(3)])
+        pairs = [np.concatenate([e[i], e[j], e[i] * e[j]]) for i, j in PAIRS]
+        x = np.stack([pairs[p] @ k0[p] + b0[p, 0] for p in range(3)])
         x = np.maximum(normalized(x) * s0 + t0, 0)
         x = np.stack([x[p] @ k1[p] + b1[p, 0] for p in range(3)])
         want.append((normalized(x) * s1 + t1).ravel())

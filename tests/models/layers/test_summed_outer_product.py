@@ -15,7 +15,7 @@ def test_the_summed_outer_product_passes_the_battery(tmp_path: pathlib.Path) -> 
 
 def test_it_is_the_sum_of_the_outer_products_of_all_fields_with_all() -> None:
     want = [
-        sum(np.outer(u, v) for u in fields for v in fields).ravel()
+        np.sum([np.outer(u, v) for u in fields for v in fields], axis=0).ravel()
         for fields in EMBEDDINGS
     ]
     got = SummedOuterProduct()(EMBEDDINGS)

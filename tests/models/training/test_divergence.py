@@ -80,7 +80,7 @@ def test_the_layer_that_overflows_is_named_and_the_last_good_state_stays(
     trainer = Trainer(make_model(*layers), make_params(epochs=3, checkpoint_steps=1))
     rows = make_prices(499)
     calm = make_prices(499)
-    calm._features["price"][:] = 0.5  # type: ignore[attr-defined]
+    calm._features["price"][:] = 0.5
     checkpoint = Checkpoint(tmp_path)
     order = [b.features["price"].max() for b in rows.batches(64, (0, 1))]
     bad = int(np.argmax(order)) + 1

@@ -118,14 +118,12 @@ def test_repeated_trainings_go_on_where_they_were_killed(
         with pytest.raises(Killed):
             train_seeds(build, params, TRAIN, VALID, checkpoints=tmp_path)
     begun = []
-    monkeypatch.setattr(
-        Trainer,
-        "_epoch",
-        lambda self, train, number, part, *rest: (
-            begun.append((self._params.seed, number, part.steps))
-            or epoch(self, train, number, part, *rest)
-        ),
-    )
+
+    def watched(self: Any, train: Any, number: int, part: Any, *rest: Any) -> Any:
+        begun.append((self._params.seed, number, part.steps))
+        return epoch(self, train, number, part, *rest)
+
+    monkeypatch.setattr(Trainer, "_epoch", watched)
     found = train_seeds(build, params, TRAIN, VALID, checkpoints=tmp_path)
     assert begun == [(1, 1, 8), (1, 2, 0), (2, 1, 0), (2, 2, 0)]
     for one, other in zip(found.runs, wanted.runs, strict=True):

@@ -45,7 +45,7 @@ def test_a_scripted_training_follows_the_protocol(
     train = make_rows(300, 0)
     train.__class__ = Rows
     log = TrainingLog(None, make_params(), train.rows)
-    log.epoch_ended = lambda _: after.append(values(trainer))  # type: ignore[method-assign]
+    monkeypatch.setattr(log, "epoch_ended", lambda _: after.append(values(trainer)))
     records = trainer.train(train, make_rows(200, 1), log=log)
 
     assert [record.valid_auc for record in records] == aucs[:6]

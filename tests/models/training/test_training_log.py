@@ -15,7 +15,6 @@ from training_rows import (
     without_clock,
 )
 
-from clickwright.models.training import training_log
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.training_log import TrainingLog
 
@@ -71,7 +70,7 @@ def test_progress_within_an_epoch_says_speed_and_time_left(
 ) -> None:
     caplog.set_level(logging.INFO, "clickwright.progress")
     clock = [100.0]
-    monkeypatch.setattr(training_log.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     log = TrainingLog(None, TrainingParams(epochs=20), 100_000)
     for rows in (1000, 21_000, 41_000):
         log.step_ended(1, rows)
