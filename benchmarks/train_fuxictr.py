@@ -19,19 +19,6 @@ import pathlib
 import resource
 import time
 
-FIELDS = [
-    "user",
-    "item",
-    "daytime",
-    "weekday",
-    "isweekend",
-    "homework",
-    "cost",
-    "weather",
-    "country",
-    "city",
-]
-
 
 def main() -> None:
     """Trains, and prints one line of JSON."""
@@ -107,9 +94,11 @@ def main() -> None:
 
     torch.set_num_threads(given.threads)
     seed_everything(2024)
+    with (given.folder / "train.csv").open() as file:
+        _, *fields = file.readline().strip().split(",")  # the label first
     processor = FeatureProcessor(
         feature_cols=[
-            {"name": FIELDS, "active": True, "dtype": "str", "type": "categorical"}
+            {"name": fields, "active": True, "dtype": "str", "type": "categorical"}
         ],
         label_col={"name": "label", "dtype": "float"},
         dataset_id="frappe",

@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import rich.console
 import rich.live
@@ -24,6 +24,24 @@ _MARKS = {
     "failed": ("✗", "bold red"),
 }
 _BAR_WIDTH = 16
+
+
+def start_live(
+    console: rich.console.Console, line: Callable[[], rich.console.RenderableType]
+) -> rich.live.Live | None:
+    """Begins a line that is drawn again and again; None where there is no terminal."""
+    if not console.is_terminal:
+        return None
+    live = rich.live.Live(
+        get_renderable=line,
+        console=console,
+        refresh_per_second=8,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
 
 
 class RunConsole(logging.Handler):
@@ -55,16 +73,7 @@ class RunConsole(logging.Handler):
         self._name, self._started = name, time.monotonic()
         self.rows, self._total, self._detail = None, None, ""
         self._fraction = None
-        if self.console.is_terminal:
-            self._live = rich.live.Live(
-                get_renderable=self._line,
-                console=self.console,
-                refresh_per_second=8,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+        self._live = start_live(self.console, self._line)
         progress.addHandler(self)
         progress.setLevel(logging.INFO)
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from keras import ops
 
+from clickwright.models.losses.cross_entropies import cross_entropies
 from clickwright.models.losses.weighted_mean import weighted_mean
 
 
@@ -54,13 +55,14 @@ class EnsembleTransfer:
         if self._transfer == "mean":
             losses = ops.binary_crossentropy(labels, mean_logit, from_logits=True)
             return weighted_mean(losses, weights)
-        targets = ops.broadcast_to(ops.expand_dims(labels, -1), ops.shape(logits))
-        hard = ops.binary_crossentropy(targets, logits, from_logits=True)  # [B, S]
+        hard = cross_entropies(labels, logits)  # [B, S]
         loss = ops.mean(weighted_mean(hard, weights))
         if self._transfer == "none" or logits.shape[-1] == 1:
             return loss
         students = ops.sigmoid(logits)  # [B, S]
-        scores = weighted_mean(1 - ops.abs(targets - students), weights)  # [S]
+        scores = weighted_mean(
+            1 - ops.abs(ops.expand_dims(labels, -1) - students), weights
+        )  # [S]
         if self._detach_exam:
             scores = ops.stop_gradient(scores)
         teacher = ops.stop_gradient(ops.sigmoid(mean_logit))

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from keras import ops
 
+from clickwright.models.losses.cross_entropies import cross_entropies
 from clickwright.models.losses.weighted_mean import weighted_mean
 
 
@@ -58,8 +59,7 @@ class SelfDistillation:
 
     def __call__(self, labels: Any, logits: Any, weights: Any) -> Any:
         """Weighted means over the rows, added up."""
-        targets = ops.broadcast_to(ops.expand_dims(labels, -1), ops.shape(logits))
-        hard = ops.binary_crossentropy(targets, logits, from_logits=True)  # [B, L]
+        hard = cross_entropies(labels, logits)  # [B, L]
         loss = self._ce_weight * ops.sum(weighted_mean(hard, weights))
         if self._ce_weight == 1 or logits.shape[-1] == 1:
             return loss

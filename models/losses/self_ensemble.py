@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from clickwright.models.layers.mean_probability_logit import mean_probability_logit
+from clickwright.models.losses.cross_entropies import cross_entropies
 from clickwright.models.losses.weighted_mean import weighted_mean
 
 
@@ -27,9 +28,5 @@ class SelfEnsemble:
         mean = mean_probability_logit(logits)  # [B]
         hard = ops.binary_crossentropy(labels, mean, from_logits=True)
         target = ops.stop_gradient(ops.sigmoid(mean))  # [B]
-        soft = ops.binary_crossentropy(
-            ops.broadcast_to(ops.expand_dims(target, -1), ops.shape(logits)),
-            logits,
-            from_logits=True,
-        )  # [B, K]
+        soft = cross_entropies(target, logits)  # [B, K]
         return weighted_mean(hard + ops.sum(soft, axis=-1), weights)

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from clickwright.models.losses.cross_entropies import cross_entropies
 from clickwright.models.losses.weighted_mean import weighted_mean
 
 
@@ -29,8 +30,5 @@ class TriCrossEntropy:
         whole = weighted_mean(
             ops.binary_crossentropy(labels, mean, from_logits=True), weights
         )
-        targets = ops.broadcast_to(ops.expand_dims(labels, -1), ops.shape(logits))
-        each = weighted_mean(
-            ops.binary_crossentropy(targets, logits, from_logits=True), weights
-        )  # [K]
+        each = weighted_mean(cross_entropies(labels, logits), weights)  # [K]
         return whole + ops.sum(ops.relu(each - whole) * each)

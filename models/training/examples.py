@@ -53,6 +53,12 @@ class Examples(Protocol):
         ...
 
 
+def cut(batch: Batch, rows: Any) -> Batch:
+    """Some rows of a batch of arrays, chosen by whatever indexes an array."""
+    features = {name: values[rows] for name, values in batch.features.items()}
+    return Batch(features, batch.labels[rows], batch.weights[rows])
+
+
 def share_of(count: int, rate: float) -> int:
     """How many of `count` rows are sampled.
 

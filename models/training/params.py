@@ -7,6 +7,11 @@ from pydantic import Field
 
 from clickwright.schemas.strict_yaml import StrictModel
 
+INDIFFERENT = frozenset(
+    {"checkpoint_seconds", "checkpoint_steps", "device", "tensorboard"}
+)
+"""Parameters that change nothing in what comes out."""
+
 
 class TrainingParams(StrictModel):
     """How a model is trained.

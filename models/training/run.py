@@ -17,15 +17,12 @@ from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.examples import Examples
 from clickwright.models.training.fingerprint import fingerprint
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
 from clickwright.models.training.repeat import train_seeds
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
-
-_INDIFFERENT = {"checkpoint_seconds", "checkpoint_steps", "device", "tensorboard"}
-"""Parameters of training that change nothing in what comes out."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +68,7 @@ def run_fn(fn_args: Any) -> None:
     settings = {
         "spec": spec.model_dump(mode="json"),
         "model": {"name": name, "params": model_params.model_dump(mode="json")},
-        "training": params.model_dump(mode="json", exclude=_INDIFFERENT),
+        "training": params.model_dump(mode="json", exclude=set(INDIFFERENT)),
     }
     state: pathlib.Path | None = None
     if config.get("checkpoint_dir") is not None:

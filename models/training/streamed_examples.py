@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from clickwright.models.training.examples import BATCH_DTYPES, Batch, share_of
+from clickwright.models.training.examples import BATCH_DTYPES, Batch, cut, share_of
 from clickwright.models.training.prefetched import prefetched
 
 SHUFFLE_BUFFER = 262_144
@@ -81,14 +81,14 @@ class StreamedExamples:
             if first >= rows:
                 first -= rows
                 continue
-            part = _cut(part, slice(first, None))
+            part = cut(part, slice(first, None))
             first = 0
             whole = part if rest is None else _joined([rest, part])
             rows = len(whole.labels)
             full = rows - rows % batch_size
             for at in range(0, full, batch_size):
-                yield _cut(whole, slice(at, at + batch_size))
-            rest = _cut(whole, slice(full, None))
+                yield cut(whole, slice(at, at + batch_size))
+            rest = cut(whole, slice(full, None))
         if rest is not None and len(rest.labels):
             yield rest
 
@@ -106,16 +106,16 @@ class StreamedExamples:
                 kept -= share_of(seen, self._rate)
                 seen += len(negatives)
                 clicked[rng.permutation(negatives)[:kept]] = True
-                chunk = _cut(chunk, clicked)
+                chunk = cut(chunk, clicked)
             buffer.append(chunk)
             held += len(chunk.labels)
             if held >= SHUFFLE_BUFFER:
-                mixed = _cut(_joined(buffer), rng.permutation(held))
+                mixed = cut(_joined(buffer), rng.permutation(held))
                 half = held // 2
-                yield _cut(mixed, slice(half))
-                buffer, held = [_cut(mixed, slice(half, None))], held - half
+                yield cut(mixed, slice(half))
+                buffer, held = [cut(mixed, slice(half, None))], held - half
         if held:
-            yield _cut(_joined(buffer), rng.permutation(held))
+            yield cut(_joined(buffer), rng.permutation(held))
 
     def _parsed(self, records: tf.data.Dataset, rows: int) -> tf.data.Dataset:
         return (
@@ -171,11 +171,6 @@ def _records_of(file: tf.Tensor) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(
         file, compression_type=tf.where(gzipped, "GZIP", ""), buffer_size=1 << 20
     )
-
-
-def _cut(batch: Batch, rows: Any) -> Batch:
-    features = {name: values[rows] for name, values in batch.features.items()}
-    return Batch(features, batch.labels[rows], batch.weights[rows])
 
 
 def _joined(parts: Sequence[Batch]) -> Batch:

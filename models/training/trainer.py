@@ -22,7 +22,7 @@ from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
 from clickwright.models.training.divergence import infinite_column, infinite_part
 from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
-from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples
+from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples, cut
 from clickwright.models.training.optimizer import (
     choose_updates,
     make_optimizer,
@@ -257,10 +257,10 @@ class Trainer:
             n = context.replica_id_in_sync_group
             start, stop = (rows * k // self._replicas for k in (n, n + 1))
             if start < stop:
-                some = _rows(batch, start, stop)
+                some = cut(batch, slice(start, stop))
             else:
                 # A replica cannot go without: a row that counts for nothing.
-                some = _rows(batch, 0, 1)._replace(weights=np.zeros(1, np.float32))
+                some = cut(batch, slice(1))._replace(weights=np.zeros(1, np.float32))
             return tuple(map(tf.constant, self._packing.pack(some)))
 
         return self._strategy.experimental_distribute_values_from_function(share)
@@ -419,14 +419,6 @@ class Trainer:
     def _assign(variables: Any, values: Any) -> None:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-
-
-def _rows(batch: Batch, start: int, stop: int) -> Batch:
-    return Batch(
-        {name: values[start:stop] for name, values in batch.features.items()},
-        batch.labels[start:stop],
-        batch.weights[start:stop],
-    )
 
 
 def _scaled(gradient: Any, factor: Any) -> Any:

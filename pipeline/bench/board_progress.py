@@ -13,6 +13,7 @@ import rich.text
 
 from clickwright.pipeline.bench.records import TrialResult
 from clickwright.pipeline.bench.trial import Trial
+from clickwright.pipeline.console import start_live
 from clickwright.pipeline.report import formats
 from clickwright.schemas.source import progress
 
@@ -45,16 +46,7 @@ class BoardProgress(logging.Handler):
         """Begins a training."""
         self._name, self._detail = _name(trial.key, trial.seed), ""
         self._started = time.monotonic()
-        if self._console.is_terminal:
-            self._live = rich.live.Live(
-                get_renderable=self._line,
-                console=self._console,
-                refresh_per_second=4,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+        self._live = start_live(self._console, self._line)
         progress.addHandler(self)
         progress.setLevel(logging.INFO)
 

@@ -7,7 +7,7 @@ from typing import Any
 from clickwright.pipeline import atomic_file
 from clickwright.pipeline.bench.curves_svg import curves_svg
 from clickwright.pipeline.bench.records import BoardRecord, BoardRow, Machine
-from clickwright.pipeline.bench.table import auc_with_deviation
+from clickwright.pipeline.bench.table import auc_with_deviation, published_auc
 from clickwright.pipeline.report import formats
 
 _STATES = {"met": "met", "missed": "**missed**", "open": "open", "free": ""}
@@ -86,7 +86,7 @@ def _result_cells(row: BoardRow, shared: bool) -> tuple[str, ...]:
     memory = row.peak_memory_bytes
     return (
         row.key,
-        _published(row),
+        published_auc(row),
         auc_with_deviation(row.auc, row.auc_std) if row.seeds else "not run",
         str(len(row.seeds)) if row.seeds else formats.UNKNOWN,
         formats.signed(row.difference),
@@ -100,12 +100,6 @@ def _result_cells(row: BoardRow, shared: bool) -> tuple[str, ...]:
         formats.UNKNOWN if memory is None else formats.size(memory),
         *([", ".join(str(n + 1) for n in row.machines)] if shared else []),
     )
-
-
-def _published(row: BoardRow) -> str:
-    if row.published_auc_mean is None:
-        return formats.metric(row.published_auc)
-    return auc_with_deviation(row.published_auc_mean, row.published_auc_std)
 
 
 def _curves(record: BoardRecord) -> Iterator[str]:

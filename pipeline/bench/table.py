@@ -30,12 +30,7 @@ def board_table(rows: Sequence[BoardRow]) -> rich.table.Table:
         trained = bool(row.seeds)
         table.add_row(
             row.key,
-            auc_with_deviation(
-                row.published_auc
-                if row.published_auc_mean is None
-                else row.published_auc_mean,
-                row.published_auc_std,
-            ),
+            published_auc(row),
             auc_with_deviation(row.auc, row.auc_std),
             formats.signed(row.difference),
             formats.metric(row.required_auc),
@@ -53,3 +48,10 @@ def auc_with_deviation(auc: float | None, std: float | None) -> str:
     """`0.9839 ± 0.0002`, or the mean alone."""
     text = formats.metric(auc)
     return text if std is None else f"{text} ± {std:.4f}"
+
+
+def published_auc(row: BoardRow) -> str:
+    """The published mean with its deviation, or the one published run."""
+    if row.published_auc_mean is None:
+        return formats.metric(row.published_auc)
+    return auc_with_deviation(row.published_auc_mean, row.published_auc_std)

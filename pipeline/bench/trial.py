@@ -8,16 +8,13 @@ from typing import Any, Self
 from clickwright.models import registry
 from clickwright.models.params import ModelParams
 from clickwright.models.published.published_board import PublishedBoard
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.pipeline.bench.machine import packages
 from clickwright.schemas import strict_yaml
 
 _FORMAT = 1
 """Raised whenever old results would no longer mean the same."""
-_OPERATION = {
-    *("seed", "seeds", "cache", "checkpoint_seconds", "checkpoint_steps", "device"),
-    "tensorboard",
-}
+_OPERATION = {*INDIFFERENT, "cache", "seed", "seeds"}
 """Training parameters that a result does not depend on, or that stand beside it."""
 
 
