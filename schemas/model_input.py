@@ -1,7 +1,14 @@
 """The tensors that stand between Transform and the models."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import pydantic
+
+from clickwright.schemas.numeric_encoding import NumericEncoding
+
+_ENCODING: pydantic.TypeAdapter[NumericEncoding] = pydantic.TypeAdapter(NumericEncoding)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +23,8 @@ class ModelInput:
         table: embedding table that the ids index. Inputs of one table share it.
         rows: rows of that table, the padding row 0 included.
         length: values a row, of `id_set` and `sequence`.
+        numeric: how a `value` is embedded; None is the value times one row. Only
+            with it may a value be missing, NaN.
     """
 
     name: str
@@ -24,3 +33,23 @@ class ModelInput:
     table: str | None = None
     rows: int | None = None
     length: int | None = None
+    numeric: NumericEncoding | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, for configurations of layers."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.numeric is not None:
+            plain["numeric"] = self.numeric.model_dump(mode="json")
+        return plain
+
+    @classmethod
+    def of(cls, given: "ModelInput | Mapping[str, Any]") -> Self:
+        """The input itself, or the one that `to_dict` gave."""
+        if isinstance(given, cls):
+            return given
+        fields = dict(given)
+        if fields.get("numeric") is not None:
+            fields["numeric"] = _ENCODING.validate_python(
+                fields["numeric"], strict=False
+            )
+        return cls(**fields)

@@ -15,6 +15,7 @@ from pydantic import Field
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import did_you_mean
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import NumericEncoding
 from clickwright.schemas.strict_yaml import StrictModel
 
 SPLITS = ("train", "valid", "test")
@@ -122,19 +123,52 @@ class CategoricalFeature(_VocabularyFeature):
         return self
 
 
+class AutoDisOptions(StrictModel):
+    """What a spec may say of AutoDis; what it leaves open, the Discretizer decides."""
+
+    meta_embeddings: Annotated[int, Field(ge=1, le=4096)] | None = None
+    temperature: Annotated[float, Field(gt=0.0)] | None = None
+    temperature_mode: Literal["constant", "annealed", "learned"] = "constant"
+    form: Literal["full", "reduced"] = "full"
+    use_bias: bool = True
+    """Without biases all positive values rank the meta-embeddings alike."""
+    skip: Annotated[float, Field(ge=0.0)] = 0.1
+    aggregation: Literal["weighted", "max", "topk"] = "weighted"
+    top_k: Annotated[int, Field(ge=1)] = 3
+
+
 class NumericFeature(_Feature):
-    """One number a row."""
+    """One number a row. What is left open, the Discretizer decides from the data."""
 
     kind: Literal["numeric"]
     dtype: Literal["float32", "int64"] = "float32"
-    scaling: Literal["none", "min_max", "z_score", "log1p"] = "z_score"
-    """`log1p` is sign(x) * log(1 + |x|), followed by the z-score."""
-    encoder: Literal["linear", "buckets"] = "linear"
-    """`linear`: the value times one row. `buckets`: one row a quantile bucket."""
-    buckets: Annotated[int, Field(ge=2, le=4096)] = 32
-    """Quantile buckets, learned on the training split (`encoder: buckets`)."""
+    scaling: (
+        Literal["none", "min_max", "z_score", "log1p", "signed_log", "quantile_rank"]
+        | None
+    ) = None
+    """`log1p` and `signed_log` are followed by the z-score."""
+    encoder: (
+        Literal[
+            "linear",
+            "log_linear",
+            "buckets",
+            "piecewise_linear",
+            "periodic",
+            "autodis",
+            "nary",
+            "mlp",
+            "auto",
+        ]
+        | None
+    ) = None
+    """How models embed it. `auto` compares encoders by training; left out, the
+    statistics of the field decide."""
+    buckets: Annotated[int, Field(ge=2, le=4096)] | None = None
+    """Quantile buckets of `buckets` and `piecewise_linear`."""
+    autodis: AutoDisOptions = AutoDisOptions()
     default: float | None = None
-    """Stands in for a missing value, in the column's unit; the mean when absent."""
+    """Stands in for a missing value, in the column's unit. Without it the encoder
+    learns an embedding for missing values (`linear`: takes the mean)."""
     min: float | None = None
     max: float | None = None
 
@@ -418,6 +452,10 @@ class FeatureSpec(StrictModel):
             found[self.group_key] = Column(self.group_key, "int64", False, True)
         return found
 
+    def numeric_features(self) -> dict[str, NumericFeature]:
+        """Features that the Discretizer decides on."""
+        return {n: f for n, f in self.features.items() if isinstance(f, NumericFeature)}
+
     def vocabulary_features(self) -> dict[str, CategoricalFeature | MultiHotFeature]:
         """Features that own a vocabulary, and thereby an embedding table."""
         return {
@@ -445,18 +483,23 @@ class FeatureSpec(StrictModel):
                         rows[name] = 1 + buckets
                     case IdentityVocabulary(size=size):
                         rows[name] = 1 + size + 1
-            elif isinstance(f, CrossFeature) or (
-                isinstance(f, NumericFeature) and f.encoder == "buckets"
-            ):
+            elif isinstance(f, CrossFeature):
                 rows[name] = 1 + f.buckets
         return rows
 
     def model_inputs(
-        self, vocabulary_sizes: Mapping[str, int]
+        self,
+        vocabulary_sizes: Mapping[str, int],
+        encodings: Mapping[str, NumericEncoding] | None = None,
     ) -> tuple[ModelInput, ...]:
         """The named tensors that Transform writes and every model reads.
 
         `embedding` features are not among them: they come from the item table.
+
+        Args:
+            vocabulary_sizes: number of values in each learned vocabulary, by feature.
+            encodings: how numeric features are embedded, as the discretization plan
+                says; those absent are the value times one row.
         """
         rows = self.table_rows(vocabulary_sizes)
         inputs: list[ModelInput] = []
@@ -464,10 +507,9 @@ class FeatureSpec(StrictModel):
             match f:
                 case CategoricalFeature() | CrossFeature():
                     inputs.append(ModelInput(name, "id", f.role, name, rows[name]))
-                case NumericFeature(encoder="buckets"):
-                    inputs.append(ModelInput(name, "id", f.role, name, rows[name]))
                 case NumericFeature():
-                    inputs.append(ModelInput(name, "value", f.role))
+                    encoding = (encodings or {}).get(name)
+                    inputs.append(ModelInput(name, "value", f.role, numeric=encoding))
                 case MultiHotFeature(max_length=length):
                     inputs.append(
                         ModelInput(name, "id_set", f.role, name, rows[name], length)

@@ -1,6 +1,5 @@
 """Rows of their own for ids that training has seen often enough."""
 
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,7 +45,7 @@ class FrequencyFilter(keras.layers.Layer):
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.inputs = tuple(
-            i if isinstance(i, ModelInput) else ModelInput(**i) for i in inputs
+            ModelInput.of(i) for i in inputs
         )
         if min_frequency < 1:
             raise ValueError(
@@ -134,6 +133,6 @@ class FrequencyFilter(keras.layers.Layer):
         """All arguments; inputs as plain dicts."""
         return {
             **super().get_config(),
-            "inputs": [dataclasses.asdict(i) for i in self.inputs],
+            "inputs": [i.to_dict() for i in self.inputs],
             "min_frequency": self.min_frequency,
         }

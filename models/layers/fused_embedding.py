@@ -1,6 +1,5 @@
 """One embedding table for every input of one width."""
 
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -80,7 +79,7 @@ class FusedEmbedding(keras.layers.Layer):
         # Without autocast numeric values keep float32 until they met their row.
         super().__init__(autocast=False, **kwargs)
         self.inputs = tuple(
-            i if isinstance(i, ModelInput) else ModelInput(**i) for i in inputs
+            ModelInput.of(i) for i in inputs
         )
         if not self.inputs:
             raise ValueError("`inputs` must name at least one input. Received: none.")
@@ -231,7 +230,7 @@ class FusedEmbedding(keras.layers.Layer):
         """All arguments; inputs as plain dicts."""
         return {
             **super().get_config(),
-            "inputs": [dataclasses.asdict(i) for i in self.inputs],
+            "inputs": [i.to_dict() for i in self.inputs],
             "width": self.width,
             "pooling": self.pooling,
             "embeddings_initializer": keras.initializers.serialize(

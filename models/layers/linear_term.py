@@ -1,6 +1,5 @@
 """The first-order term: one weight a feature value."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,7 +83,7 @@ class LinearTerm(keras.layers.Layer):
         table = self.weights_table.get_config()
         return {
             **super().get_config(),
-            "inputs": [dataclasses.asdict(i) for i in self.weights_table.inputs],
+            "inputs": [i.to_dict() for i in self.weights_table.inputs],
             "use_bias": self.use_bias,
             "embeddings_initializer": table["embeddings_initializer"],
             "embeddings_regularizer": table["embeddings_regularizer"],
