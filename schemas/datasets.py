@@ -1,5 +1,7 @@
 """The data sets that come with the product, by name."""
 
+from clickwright.schemas.adult.source import AdultSource
+from clickwright.schemas.criteo_8k.source import Criteo8kSource
 from clickwright.schemas.errors import ConfigError, did_you_mean
 from clickwright.schemas.frappe.source import FrappeSource
 from clickwright.schemas.marketplace.source import MarketplaceSource
@@ -7,7 +9,14 @@ from clickwright.schemas.movielens.source import MovielensSource
 from clickwright.schemas.source import Source
 
 SOURCES: dict[str, type[Source]] = {
-    source.name: source for source in (FrappeSource, MarketplaceSource, MovielensSource)
+    source.name: source
+    for source in (
+        AdultSource,
+        Criteo8kSource,
+        FrappeSource,
+        MarketplaceSource,
+        MovielensSource,
+    )
 }
 
 

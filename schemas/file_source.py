@@ -35,8 +35,9 @@ class FileSource(Source):
     Subclasses state where the files are and what is known of them.
     """
 
-    address: ClassVar[str]
-    """Public address of the zip archive that holds the files of `layouts[0]`."""
+    address: ClassVar[str | None]
+    """Public address of the zip archive that holds the files of `layouts[0]`; None
+    where there is none, and users bring the files."""
     address_md5: ClassVar[str | None] = None
     subfolder: ClassVar[str]
     """Folder of the files inside the raw folder; they may lie in that itself too."""
@@ -52,7 +53,7 @@ class FileSource(Source):
         """
         fix = (
             f"give the folder of the raw files with `--data`, or fetch them with "
-            f"`clickwright data get {cls.name}`"
+            f"`{cls._command()}`"
         )
         if raw is None:
             raise DataError(f"The raw files of `{cls.name}` are needed.", fix=fix)
@@ -93,32 +94,45 @@ class FileSource(Source):
 
         Args:
             target: folder for the raw files.
-            mirror: folder, or base address, that holds the archive; or folder that
-                holds the raw files themselves.
+            mirror: folder, or base address, that holds the archive, or the raw files
+                themselves where there is no archive; or folder that holds these.
         """
         if cls._is_whole(target):
             progress.info("The raw files are there", extra={"detail": "already there"})
             return
-        archive = target / cls.address.rsplit("/", 1)[1]
+        names = ", ".join(file.name for file in cls.layouts[0])
+        archive = cls.address.rsplit("/", 1)[1] if cls.address else None
         if mirror is None:
-            download(cls.address, archive, cls.address_md5)
+            if cls.address is None:
+                raise ConfigError(
+                    f"`{cls.name}` has no public address to fetch it from.",
+                    fix=f"give a folder of yours that holds {names}: "
+                    f"`{cls._command()}`",
+                )
+            cls._fetch_archive(cls.address, target)
         elif mirror.startswith(("http://", "https://")):
-            download(f"{mirror.rstrip('/')}/{archive.name}", archive, cls.address_md5)
-        elif (pathlib.Path(mirror) / archive.name).is_file():
-            copy(pathlib.Path(mirror) / archive.name, archive, cls.address_md5)
+            base = mirror.rstrip("/")
+            if archive is None:
+                cls._fetch_files(base, target)
+            else:
+                cls._fetch_archive(f"{base}/{archive}", target)
+        elif archive is not None and (pathlib.Path(mirror) / archive).is_file():
+            copy(pathlib.Path(mirror) / archive, target / archive, cls.address_md5)
+            cls._unpack(target / archive, target)
         elif pathlib.Path(mirror).is_dir():
             cls._copy_files(pathlib.Path(mirror), target)
-            return
         else:
             raise ConfigError(
                 f"`--mirror` must be a folder or an http(s) address. Received: "
                 f"{mirror!r}.",
-                fix=f"give the folder that holds {archive.name}",
+                fix=f"give the folder that holds {archive or names}",
             )
-        try:
-            cls._unpack(archive, target)
-        finally:
-            archive.unlink()
+
+    @classmethod
+    def _command(cls) -> str:
+        """The command that fetches the raw files."""
+        folder = " --mirror FOLDER" if cls.address is None else ""
+        return f"clickwright data get {cls.name}{folder}"
 
     @classmethod
     def _is_whole(cls, target: pathlib.Path) -> bool:
@@ -129,6 +143,18 @@ class FileSource(Source):
         return True
 
     @classmethod
+    def _fetch_archive(cls, address: str, target: pathlib.Path) -> None:
+        archive = target / address.rsplit("/", 1)[1]
+        download(address, archive, cls.address_md5)
+        cls._unpack(archive, target)
+
+    @classmethod
+    def _fetch_files(cls, base: str, target: pathlib.Path) -> None:
+        for file in cls.layouts[0]:
+            path = target / cls.subfolder / file.name
+            download(f"{base}/{file.name}", path, file.md5)
+
+    @classmethod
     def _copy_files(cls, mirror: pathlib.Path, target: pathlib.Path) -> None:
         place, layout = cls.find(mirror)
         for file in layout:
@@ -137,21 +163,27 @@ class FileSource(Source):
 
     @classmethod
     def _unpack(cls, archive: pathlib.Path, target: pathlib.Path) -> None:
-        """Files take their names in `target` only after all of them were checked."""
+        """Files take their names in `target` only after all of them were checked.
+
+        The archive does not stay.
+        """
         layout = cls.layouts[0]
-        with tempfile.TemporaryDirectory(dir=target, prefix=".unpack-") as name:
-            staging = pathlib.Path(name)
-            unpack(archive, staging, [file.name for file in layout])
-            for file in layout:
-                where = f"{archive}: {file.name}"
-                cls._verified(staging / file.name, file, where)
-            folder = target / cls.subfolder
-            try:
-                folder.mkdir(exist_ok=True)
+        try:
+            with tempfile.TemporaryDirectory(dir=target, prefix=".unpack-") as name:
+                staging = pathlib.Path(name)
+                unpack(archive, staging, [file.name for file in layout])
                 for file in layout:
-                    (staging / file.name).replace(folder / file.name)
-            except OSError as error:
-                raise storage_error(error, folder) from error
+                    where = f"{archive}: {file.name}"
+                    cls._verified(staging / file.name, file, where)
+                folder = target / cls.subfolder
+                try:
+                    folder.mkdir(exist_ok=True)
+                    for file in layout:
+                        (staging / file.name).replace(folder / file.name)
+                except OSError as error:
+                    raise storage_error(error, folder) from error
+        finally:
+            archive.unlink()
 
     @classmethod
     def _verified(cls, path: pathlib.Path, file: RawFile, where: str = "") -> str:
@@ -163,7 +195,7 @@ class FileSource(Source):
                 lines += chunk.count(b"\n")
                 last = chunk[-1:]
         rows = max(lines + (last != b"\n") - file.header, 0)
-        fix = f"fetch it again with `clickwright data get {cls.name}`"
+        fix = f"fetch it again with `{cls._command()}`"
         if rows != file.rows:
             raise DataError(
                 f"The file has {rows:,} rows; expected: {file.rows:,}.",
