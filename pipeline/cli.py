@@ -166,7 +166,9 @@ def spec_json_schema() -> None:
 
 @data_app.command("get")
 def data_get(
-    name: Annotated[str, typer.Argument(help="frappe, marketplace or movielens.")],
+    name: Annotated[
+        str, typer.Argument(help="adult, criteo_8k, frappe, marketplace or movielens.")
+    ],
     to: Annotated[
         pathlib.Path | None,
         typer.Option(help="Folder for the raw files.  [default: data/<name>]"),

@@ -25,7 +25,8 @@ class DataConfig(StrictModel):
     """Where the log comes from: a data set by name, or files with a spec of theirs."""
 
     dataset: str | None = None
-    """A data set that comes with the product: frappe, marketplace, movielens."""
+    """A data set that comes with the product: adult, criteo_8k, frappe, marketplace,
+    movielens."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Choices of that data set (for marketplace: impressions, seed and others)."""
     spec: str | None = None

@@ -7,6 +7,8 @@ import sys
 import pytest
 from tiny_shop import Command, Shop, make_shop
 
+from clickwright.schemas.datasets import SOURCES
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -59,7 +61,7 @@ def test_every_configuration_of_the_repository_is_valid(config: pathlib.Path) ->
     assert config.stem == f"{loaded.run.name}_{loaded.run.model.name}"
 
 
-@pytest.mark.parametrize("name", ["frappe", "marketplace", "movielens"])
+@pytest.mark.parametrize("name", sorted(SOURCES))
 def test_the_specs_of_the_data_sets_pass_the_check(name: str, command: Command) -> None:
     code, out, _ = command("spec", "check", ROOT / f"schemas/{name}/features.yaml")
 

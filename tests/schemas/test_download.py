@@ -365,6 +365,33 @@ def test_a_right_archive_with_wrong_files_leaves_no_file_in_use(
     assert files_below(tmp_path / "target") == []
 
 
+def test_plain_files_without_an_archive_come_from_a_mirror_address(
+    server: Server, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["copies/table.csv"] = TABLE
+    server.files["copies/people.csv"] = PEOPLE
+    monkeypatch.setattr(ToySource, "address", None)
+
+    ToySource.fetch(tmp_path, f"{server.address}/copies/")
+
+    assert files_below(tmp_path) == FETCHED
+    ToySource().raw_fingerprint(tmp_path)
+
+
+def test_without_a_public_address_a_mirror_is_asked_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToySource, "address", None)
+
+    with pytest.raises(ConfigError, match="no public address") as caught:
+        ToySource.fetch(tmp_path)
+    assert "table.csv, people.csv" in caught.value.fix
+
+    with pytest.raises(ConfigError, match="must be a folder or an http") as caught:
+        ToySource.fetch(tmp_path, str(tmp_path / "absent"))
+    assert "table.csv, people.csv" in caught.value.fix
+
+
 def test_a_broken_file_of_before_is_mended(tmp_path: pathlib.Path) -> None:
     (tmp_path / "Toy.zip").write_bytes(ARCHIVE)
     (tmp_path / "target" / "toy_x1").mkdir(parents=True)
