@@ -19,7 +19,8 @@ def build_fwfm(inputs: Sequence[ModelInput], params: FwFMParams) -> keras.Model:
 
     * `LW`: `sum_f w_f`, one weight a feature value;
     * `FeLV`: `sum_f <e_f, v_f>`, `v` from a second table. There a numeric value counts
-      once, not squared, and of an id set the vectors `v` are summed;
+      once, not squared (one with an encoding other than `linear` has a vector of its
+      value), and of an id set the vectors `v` are summed;
     * `FiLV`: `sum_f <e_f, v_f>`, one vector `v` a field.
 
     With `V` table rows and `P` pairs, parameters number `V D + P + 1` and `V`, `V D` or
@@ -61,7 +62,9 @@ def _linear(
     if params.linear == "FiLV":
         return _weighted_sum(flat, params, use_bias=False, name="linear")
     ones = {
-        i.name: ops.ones_like(features[i.name]) for i in inputs if i.kind == "value"
+        i.name: ops.ones_like(features[i.name])
+        for i in inputs
+        if i.kind == "value" and (i.numeric is None or i.numeric.kind == "linear")
     }
     vectors = parts.embed(
         {**features, **ones}, inputs, params, name="linear_vectors", pooling="sum"

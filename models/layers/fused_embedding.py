@@ -12,6 +12,7 @@ from keras import ops
 from clickwright.models.layers.frequency_filter import FrequencyFilter
 from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.models.layers.multi_hash import MultiHash
+from clickwright.models.layers.numeric.numeric_embedding import NumericEmbedding
 from clickwright.models.layers.quotient_remainder import QuotientRemainder
 from clickwright.models.layers.table_compression import TableCompression
 from clickwright.schemas.model_input import ModelInput
@@ -28,7 +29,9 @@ class FusedEmbedding(keras.layers.Layer):
     inputs that name the same table share its rows. Of an input `f`:
 
     * `id`: the row of its id. Id 0 (missing) has a row like any other.
-    * `value`: a row of its own, times the value.
+    * `value`: a row of its own, times the value; with an encoding other than `linear`,
+      what its encoder in `numeric` gives. The `linear` one takes a missing value for
+      0, one without an encoding may have none.
     * `id_set`, `sequence`: the mean (or sum) of the rows of its ids; id 0 is padding
       and counts for nothing, so a row without ids gives zeros.
 
@@ -78,9 +81,7 @@ class FusedEmbedding(keras.layers.Layer):
     ) -> None:
         # Without autocast numeric values keep float32 until they met their row.
         super().__init__(autocast=False, **kwargs)
-        self.inputs = tuple(
-            ModelInput.of(i) for i in inputs
-        )
+        self.inputs = tuple(ModelInput.of(i) for i in inputs)
         if not self.inputs:
             raise ValueError("`inputs` must name at least one input. Received: none.")
         if pooling not in ("mean", "sum"):
@@ -103,21 +104,42 @@ class FusedEmbedding(keras.layers.Layer):
             for table, rows in _table_rows(self.inputs).items()
         }
         self.row_ranges = self._lay_out()
-        """First row and the row past the last one of each input, by name."""
-        self.rows = max(stop for _, stop in self.row_ranges.values())
+        """First row and the row past the last one, by name, of inputs that have any."""
+        self.rows = max((stop for _, stop in self.row_ranges.values()), default=0)
+        self.embeddings = None
+        encoded = [i for i in self.inputs if _is_encoded(i)]
+        self.numeric = (
+            NumericEmbedding(
+                encoded,
+                width,
+                embeddings_initializer=self.embeddings_initializer,
+                embeddings_regularizer=self.embeddings_regularizer,
+                dtype=self.dtype_policy,
+                name="numeric",
+            )
+            if encoded
+            else None
+        )
+        """Embeds the inputs with an encoding; None where there are none."""
         self._runs = tuple(
             tuple(run) for _, run in itertools.groupby(self.inputs, self._run_key)
         )
 
     def build(self, input_shape: Any) -> None:
-        """Makes the table, `[V, width]`, and the counts of the filter."""
-        self.embeddings = self.add_weight(
-            name="embeddings",
-            shape=(self.rows, self.width),
-            initializer=self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer,
-            autocast=False,  # a cast would copy the table at every step
-        )
+        """Makes the table, `[V, width]`, the encoders, and the counts of the filter.
+
+        Where all inputs have encoders there is no table, and `embeddings` is None.
+        """
+        if self.rows:
+            self.embeddings = self.add_weight(
+                name="embeddings",
+                shape=(self.rows, self.width),
+                initializer=self.embeddings_initializer,
+                regularizer=self.embeddings_regularizer,
+                autocast=False,  # a cast would copy the table at every step
+            )
+        if self.numeric is not None:
+            self.numeric.build(input_shape)
         if self.frequency_filter is not None:
             self.frequency_filter.build(input_shape)
 
@@ -127,16 +149,20 @@ class FusedEmbedding(keras.layers.Layer):
             inputs = self.frequency_filter(inputs, training=training)
         ids = [_ids(run, inputs) for run in self._runs if run[0].kind != "value"]
         looked_up = zip(ids, self._look_up(ids), strict=True)
+        encoded = iter(self._encoded(inputs, training))
         fields = []
         for run in self._runs:
+            if _is_encoded(run[0]):
+                fields.append(next(encoded))  # [B, n, D]
+                continue
             if run[0].kind == "value":
                 fields.append(self._scaled(run, inputs))  # [B, n, D]
                 continue
             run_ids, rows = next(looked_up)  # [B, n], [B, n, D]
             pooled = run[0].kind != "id"
             fields.append(self._pooled(run_ids, rows) if pooled else rows)
-        output = fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
-        return ops.cast(output, self.compute_dtype)  # [B, F, D]
+        fields = [ops.cast(field, self.compute_dtype) for field in fields]
+        return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
 
     def _look_up(self, ids: Sequence[Any]) -> list[Any]:
         """The rows `[batch, n, D]` of each run's ids `[batch, n]`, by one gather."""
@@ -170,14 +196,28 @@ class FusedEmbedding(keras.layers.Layer):
             [rows + first for rows in compression.rows_of(ids, sizes)], axis=1
         )
 
+    def _encoded(self, inputs: Mapping[str, Any], training: bool | None) -> list[Any]:
+        """The embeddings `[batch, n, D]` of each run of inputs with an encoding."""
+        if self.numeric is None:
+            return []
+        fields = self.numeric(inputs, training=training)
+        lengths = [len(run) for run in self._runs if _is_encoded(run[0])]
+        if len(lengths) == 1:
+            return [fields]
+        found: list[Any] = ops.split(fields, np.cumsum(lengths[:-1]).tolist(), axis=1)
+        return found
+
     def _scaled(self, members: Sequence[ModelInput], inputs: Mapping[str, Any]) -> Any:
         # A gather, not a slice: its gradient touches these rows alone.
         own = np.array([self.row_ranges[i.name][0] for i in members], np.int32)
         rows = gather_rows(self.embeddings, own)  # [n, D]
-        values = ops.stack(
-            [ops.cast(inputs[i.name], self.variable_dtype) for i in members], axis=1
-        )  # [B, n]
+        values = ops.stack([self._value(i, inputs) for i in members], axis=1)  # [B, n]
         return ops.expand_dims(values, -1) * rows
+
+    def _value(self, model_input: ModelInput, inputs: Mapping[str, Any]) -> Any:
+        x = ops.cast(inputs[model_input.name], self.variable_dtype)  # [B]
+        # Where no value may be missing, NaN shows that something is wrong.
+        return x if model_input.numeric is None else ops.where(ops.isnan(x), 0.0, x)
 
     def _pooled(self, ids: Any, rows: Any) -> Any:
         mask = ops.cast(ops.not_equal(ids, PADDING_ID), rows.dtype)  # [B, L]
@@ -199,7 +239,7 @@ class FusedEmbedding(keras.layers.Layer):
         """Equal for neighbours that one slice serves; pooled inputs stand alone."""
         match model_input.kind:
             case "value":
-                return ("value", "")
+                return ("value", _is_encoded(model_input))
             case "id":
                 return ("id", self._compression_of(model_input) is not None)
             case _:
@@ -210,14 +250,14 @@ class FusedEmbedding(keras.layers.Layer):
         stop = 0
         for i in self.inputs:
             table = _table(i)
-            if table in tables:
+            if table in tables or _is_encoded(i):
                 continue
             rows = 1 if i.kind == "value" else self._table_ids[table]
             if compression := self._compression_of(i):
                 rows = compression.kept_rows(rows)
             tables[table] = (stop, stop + rows)
             stop += rows
-        return {i.name: tables[_table(i)] for i in self.inputs}
+        return {i.name: tables[_table(i)] for i in self.inputs if not _is_encoded(i)}
 
     def compute_output_shape(
         self, input_shape: Mapping[str, Any]
@@ -242,6 +282,11 @@ class FusedEmbedding(keras.layers.Layer):
             "compression": self.compression and self.compression.model_dump(),
             "min_frequency": self.min_frequency,
         }
+
+
+def _is_encoded(model_input: ModelInput) -> bool:
+    """Whether an encoder embeds it, and no row of the table."""
+    return model_input.numeric is not None and model_input.numeric.kind != "linear"
 
 
 def _table(model_input: ModelInput) -> str:

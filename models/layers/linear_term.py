@@ -1,5 +1,6 @@
 """The first-order term: one weight a feature value."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from keras import ops
 from clickwright.models.layers.fused_embedding import FusedEmbedding
 from clickwright.models.layers.table_compression import TableCompression
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import LinearEncoding
 
 
 @keras.saving.register_keras_serializable(package="clickwright")
@@ -16,7 +18,8 @@ class LinearTerm(keras.layers.Layer):
     """`b + sum_f w_f`, the logit of a logistic regression.
 
     An `id` input adds the weight of its id, a `value` input its value times its
-    weight. An `id_set` or `sequence` adds the *sum* of the weights of its ids, as
+    weight, 0 where it is missing; encoded by `buckets` or `piecewise_linear`, the
+    weight that its encoder gives, of its bucket or between those of two boundaries. An `id_set` or `sequence` adds the *sum* of the weights of its ids, as
     though each were a feature of its own, unlike the mean that embeddings are pooled
     by. Runs in float32.
 
@@ -49,7 +52,7 @@ class LinearTerm(keras.layers.Layer):
         super().__init__(dtype=dtype, **kwargs)
         self.use_bias = use_bias
         self.weights_table = FusedEmbedding(
-            inputs,
+            [_first_order(ModelInput.of(i)) for i in inputs],
             width=1,
             pooling="sum",
             embeddings_initializer=embeddings_initializer,
@@ -90,3 +93,11 @@ class LinearTerm(keras.layers.Layer):
             "compression": table["compression"],
             "min_frequency": table["min_frequency"],
         }
+
+
+def _first_order(model_input: ModelInput) -> ModelInput:
+    """The input, linear in its value unless each of its bins can have a weight."""
+    encoding = model_input.numeric
+    if encoding is None or encoding.kind in ("buckets", "piecewise_linear"):
+        return model_input
+    return dataclasses.replace(model_input, numeric=LinearEncoding())

@@ -50,9 +50,9 @@ def choose_updates(model: keras.Model, params: TrainingParams) -> list[Table]:
     """
     tables = []
     for layer in model._flatten_layers():
-        if not isinstance(layer, FusedEmbedding) or not layer.embeddings.trainable:
+        variable = layer.embeddings if isinstance(layer, FusedEmbedding) else None
+        if variable is None or not variable.trainable:
             continue
-        variable = layer.embeddings
         l2 = _l2(variable.regularizer)
         rows, width = variable.shape
         sparse, reason = _choice(params, rows * width, l2)

@@ -1,0 +1,1 @@
+"""Encoders of numbers: layers that turn scaled values into embeddings."""
