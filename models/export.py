@@ -1,19 +1,25 @@
 """Trained model and transform graph in one SavedModel."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from clickwright.models.preprocessing import numbers
 from clickwright.models.scoring import scoring_model
+from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import MachineError
 from clickwright.schemas.spec import FeatureSpec
 
 MISSING_INT64 = -(2**63)
 """Stands for a missing value, and pads lists, in int64 tensors of `predict_raw`."""
+
+HEALTH = ("missing", "non_finite", "below", "above")
+"""What `numeric_health` counts: NaN or absent, infinite, and finite values below and
+above the range of the training split."""
 
 
 def export(
@@ -22,10 +28,11 @@ def export(
     spec: FeatureSpec,
     directory: pathlib.Path,
     negative_sampling_rate: float = 1.0,
+    plan: DiscretizationPlan | None = None,
 ) -> None:
     """Writes a SavedModel that scores raw features.
 
-    Signatures, both giving `probability`, float32 `[batch]`:
+    The first two signatures give `probability`, float32 `[batch]`:
 
     * `serving_default`: `examples`, serialized tf.Examples, string `[batch]`. A
       feature that an Example lacks is missing; labels, weight and everything else
@@ -34,6 +41,9 @@ def export(
       `[batch, length]` for lists, padded at the end. An empty string, a NaN or
       `MISSING_INT64` stands for a missing value. In a required int64 column that
       number is an unknown value like any other.
+    * `numeric_health`: `examples` as above; gives, for each of `HEALTH`, how many
+      values of the batch are so, int64 `[F]` with the numeric features in the plan's
+      order. It is there where the plan has fields.
 
     The variables belong to a Keras export archive: TensorFlow's C++ loader does not
     find those of a plain `tf.Module` that tracks a Keras model.
@@ -45,6 +55,8 @@ def export(
         directory: folder of the SavedModel.
         negative_sampling_rate: share of the negatives that training saw; the
             probabilities are those of all rows.
+        plan: the discretization plan of the numeric features, which says what the
+            training split's range was.
 
     Raises:
         MachineError: the folder cannot be written to, or the disk is full.
@@ -92,6 +104,12 @@ def export(
             }
         ],
     )
+    if plan is not None and plan.fields:
+        archive.add_endpoint(
+            "numeric_health",
+            _numeric_health(spec, plan, parsing),
+            [tf.TensorSpec([None], tf.string, name="examples")],
+        )
     try:
         archive.write_out(str(directory), verbose=False)
     except (OSError, tf.errors.OpError) as error:
@@ -110,6 +128,34 @@ def feature_columns(spec: FeatureSpec) -> dict[str, bool]:
         if feature.kind == "sequence":
             names |= {side.column for side in feature.side.values()}
     return {name: column.is_list for name, column in columns.items() if name in names}
+
+
+def _numeric_health(
+    spec: FeatureSpec, plan: DiscretizationPlan, parsing: Mapping[str, Any]
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """The function that counts a batch's values outside what training saw."""
+    columns = [spec.column_of(name) for name in plan.fields]
+    parsing = {name: parsing[name] for name in columns}
+    scalings = [field.scaling for field in plan.fields.values()]
+    low = tf.constant([scaling.low for scaling in scalings], tf.float64)
+    high = tf.constant([scaling.high for scaling in scalings], tf.float64)
+
+    def numeric_health(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(examples, parsing)
+        x = tf.stack([numbers(raw[name]) for name in columns], axis=1)  # [B, F]
+        finite = tf.math.is_finite(x)
+        found = {
+            "missing": tf.math.is_nan(x),
+            "non_finite": tf.math.is_inf(x),
+            "below": finite & (x < low),
+            "above": finite & (x > high),
+        }
+        return {
+            name: tf.reduce_sum(tf.cast(found[name], tf.int64), axis=0)
+            for name in HEALTH
+        }
+
+    return numeric_health
 
 
 def _as_parsed(values: tf.Tensor, feature: Any) -> Any:

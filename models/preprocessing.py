@@ -7,17 +7,21 @@ drop out of the graph at serving.
 
 Ids: 0 is padding and missing, then the vocabulary, then the out-of-vocabulary rows;
 `FeatureSpec.table_rows` counts them. What counts as missing: an absent value, an
-empty string, a number that is not finite.
+empty string, NaN.
+
+Numbers are scaled by the constants of the discretization plan, and nothing is learned
+of them here.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from clickwright.models.vocabulary_analyzer import NO_VALUE, VocabularyAnalyzer
+from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
 from clickwright.schemas.spec import (
     PADDING_ID,
     CategoricalFeature,
@@ -34,6 +38,8 @@ from clickwright.schemas.spec import (
 
 SPEC_KEY = "spec"
 """Key of `custom_config` that holds the spec as JSON."""
+PLAN_KEY = "plan"
+"""Key of `custom_config` that holds the discretization plan as JSON."""
 MISSING_LABEL = -1.0
 SAMPLE_WEIGHT = "sample_weight"
 GROUP_KEY = "group_key"
@@ -55,19 +61,23 @@ def preprocessing_fn(
     Args:
         inputs: raw columns by name; scalars dense `[batch]` or sparse
             `[batch, <=1]`, lists sparse `[batch, longest]`.
-        custom_config: `spec` holds the feature spec as JSON.
+        custom_config: `spec` holds the feature spec as JSON, `plan` the
+            discretization plan, which a spec without numeric features needs not.
 
     Returns:
-        Model inputs (ids int64, values float32); each label float32 `[batch]`, -1
-        where it is missing; `sample_weight` float32 and `group_key` int64
-        `[batch]` where the spec names them.
+        Model inputs (ids int64, values float32, NaN where the plan leaves a missing
+        number missing); each label float32 `[batch]`, -1 where it is missing;
+        `sample_weight` float32 and `group_key` int64 `[batch]` where the spec names
+        them.
     """
     spec = FeatureSpec.model_validate_json(custom_config[SPEC_KEY])
     lookups = _lookups(spec, inputs)
-    numeric = {n: f for n, f in spec.features.items() if isinstance(f, NumericFeature)}
-    outputs = _numerics(numeric, {n: inputs[spec.column_of(n)] for n in numeric})
+    scalings = _scalings(spec, custom_config)
+    outputs: dict[str, tf.Tensor] = {}
     for name, feature in spec.features.items():
         match feature:
+            case NumericFeature():
+                outputs[name] = scaled(scalings[name], inputs[spec.column_of(name)])
             case CategoricalFeature():
                 column = inputs[spec.column_of(name)]
                 outputs[name] = _scalar(column, PADDING_ID, lookups[name])
@@ -88,6 +98,16 @@ def preprocessing_fn(
     if spec.group_key:
         outputs[GROUP_KEY] = _scalar(inputs[spec.group_key], 0, _group)
     return outputs
+
+
+def _scalings(
+    spec: FeatureSpec, custom_config: Mapping[str, Any]
+) -> dict[str, Scaling]:
+    """Returns the scaling of each numeric feature, as the plan says."""
+    if not spec.numeric_features():
+        return {}
+    plan = DiscretizationPlan.model_validate_json(custom_config[PLAN_KEY])
+    return {name: field.scaling for name, field in plan.fields.items()}
 
 
 def _lookups(spec: FeatureSpec, inputs: Mapping[str, Column]) -> dict[str, Lookup]:
@@ -150,110 +170,44 @@ def _lookup(vocabulary: Vocabulary, file: tf.Tensor | None) -> Lookup:
     return lambda values: _unless_empty(values, ids(values))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Moments:
-    """What the training split says of one numeric feature, float64 scalars.
+def scaled(scaling: Scaling, column: Column) -> tf.Tensor:
+    """Returns the scaled values of a numeric column, float32 `[batch]`.
 
-    Attributes:
-        low: smallest value.
-        high: largest value.
-        mean: mean.
-        deviation: standard deviation.
+    Values beyond the range of the training split, infinite ones among them, are moved
+    to its border, so that no request reaches a model with a number far from all that
+    it has seen. All arithmetic is in float64, and its result rounded once.
     """
-
-    low: tf.Tensor
-    high: tf.Tensor
-    mean: tf.Tensor
-    deviation: tf.Tensor
-
-
-def _numerics(
-    features: Mapping[str, NumericFeature], columns: Mapping[str, Column]
-) -> dict[str, tf.Tensor]:
-    """Returns float32 values, or int64 bucket ids for `encoder: buckets`, `[batch]`."""
-    outputs: dict[str, tf.Tensor] = {}
-    linear: dict[str, tf.Tensor] = {}
-    for name, feature in features.items():
-        # float64, so that the squares in the variance of huge values stay finite.
-        raw = _scalar(
-            columns[name], float("nan"), lambda values: tf.cast(values, tf.float64)
-        )
-        if feature.encoder == "buckets":
-            outputs[name] = _buckets(feature, raw)
-        else:
-            linear[name] = _log1p(raw) if feature.scaling == "log1p" else raw
-    for name, moments in _moments(linear).items():
-        outputs[name] = _scaled(features[name], linear[name], moments)
-    return outputs
+    raw = numbers(column)
+    missing = tf.math.is_nan(raw)
+    x = tf.where(missing, _constant(scaling.low), raw)
+    x = tf.clip_by_value(x, _constant(scaling.low), _constant(scaling.high))
+    match scaling.kind:
+        case "log1p":
+            x = tf.math.log1p(x - _constant(min(scaling.low, 0.0)))
+        case "signed_log":
+            x = tf.sign(x) * tf.math.log1p(tf.abs(x))
+        case "quantile_rank":
+            x = _rank(x, scaling.knots)
+    y = (x - _constant(scaling.shift)) / _constant(scaling.width)
+    filler = math.nan if scaling.missing is None else scaling.missing
+    return _to_float32(tf.where(missing, _constant(filler), y))
 
 
-def _moments(columns: Mapping[str, tf.Tensor]) -> dict[str, _Moments]:
-    """Learns the moments of all columns `[batch]` at once.
-
-    One analyzer of a matrix costs Beam as much as one of a column: a second and
-    more each, whatever the number of rows.
-    """
-    if not columns:
-        return {}
-    x = tf.stack(list(columns.values()), axis=1)  # [batch, columns]
-    known = tf.math.is_finite(x)
-    infinity = tf.fill(tf.shape(x), tf.constant(float("inf"), x.dtype))
-    # Mean and variance skip NaN by themselves.
-    x = tf.where(known, x, float("nan") * tf.ones_like(x))
-    low = tft.min(tf.where(known, x, infinity), reduce_instance_dims=False)
-    high = tft.max(tf.where(known, x, -infinity), reduce_instance_dims=False)
-    mean = tft.mean(x, reduce_instance_dims=False)
-    deviation = tf.sqrt(tft.var(x, reduce_instance_dims=False))
-    return {
-        name: _Moments(
-            *(_finite_or_zero(moment[i]) for moment in (low, high, mean, deviation))
-        )
-        for i, name in enumerate(columns)
-    }
+def numbers(column: Column) -> tf.Tensor:
+    """Returns the values of a numeric column, NaN where absent, float64 `[batch]`."""
+    return _scalar(column, math.nan, _to_float64)
 
 
-def _scaled(feature: NumericFeature, x: tf.Tensor, moments: _Moments) -> tf.Tensor:
-    """Returns the scaled values, float32 `[batch]`.
-
-    Values beyond the range of the training split are moved to its border, so that
-    no request reaches a model with a number far from all that it has seen.
-    `scaling: none` leaves them as they are.
-    """
-    known = tf.math.is_finite(x)
-    if feature.default is None:
-        default = moments.mean
-    else:
-        default = tf.constant(feature.default, x.dtype)
-        if feature.scaling == "log1p":
-            default = _log1p(default)
-    if feature.scaling == "none":
-        return tf.cast(tf.where(known, x, default), tf.float32)
-    clipped = tf.clip_by_value(x, moments.low, moments.high)
-    if feature.scaling == "min_max":
-        shift, width = moments.low, moments.high - moments.low
-    else:
-        shift, width = moments.mean, moments.deviation
-    filled = tf.where(known, clipped, default)
-    # A constant column has no width and becomes 0.
-    return tf.cast(tf.math.divide_no_nan(filled - shift, width), tf.float32)
-
-
-def _buckets(feature: NumericFeature, raw: tf.Tensor) -> tf.Tensor:
-    """Returns quantile buckets 1 .. `buckets`; missing is 0 or the default's."""
-    known = tf.math.is_finite(raw)
-    boundaries = tft.quantiles(
-        tf.boolean_mask(raw, known),
-        feature.buckets,
-        # A tenth of a bucket; TFT's own bucketize stops at 0.01 too.
-        epsilon=min(0.01, 0.1 / feature.buckets),
-    )
-    default = 0.0 if feature.default is None else feature.default
-    ids = 1 + tft.apply_buckets(
-        tf.where(known, raw, tf.constant(default, raw.dtype)), boundaries
-    )
-    if feature.default is not None:
-        return ids
-    return tf.where(known, ids, tf.constant(PADDING_ID, tf.int64))
+def _rank(x: tf.Tensor, knots: Sequence[float]) -> tf.Tensor:
+    """Returns the rank among the knots, 0 to 1; of equal knots the last one's."""
+    last = len(knots) - 1
+    ends = _constant(knots)
+    x = tf.clip_by_value(x, ends[0], ends[-1])
+    left = tf.searchsorted(ends, x, side="right") - 1
+    right = tf.minimum(left + 1, last)
+    low, high = tf.gather(ends, left), tf.gather(ends, right)
+    way = tf.math.divide_no_nan(x - low, high - low)
+    return (tf.cast(left, tf.float64) + way) / last
 
 
 def _sequence(
@@ -342,11 +296,9 @@ def _to_float32(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(values, tf.float32)
 
 
-def _log1p(x: tf.Tensor) -> tf.Tensor:
-    """Returns sign(x) * log(1 + |x|)."""
-    return tf.sign(x) * tf.math.log1p(tf.abs(x))
+def _to_float64(values: tf.Tensor) -> tf.Tensor:
+    return tf.cast(values, tf.float64)
 
 
-def _finite_or_zero(x: tf.Tensor) -> tf.Tensor:
-    """Returns x, or 0 when there was no value to learn it from."""
-    return tf.where(tf.math.is_finite(x), x, tf.zeros_like(x))
+def _constant(values: float | Sequence[float]) -> tf.Tensor:
+    return tf.constant(values, tf.float64)

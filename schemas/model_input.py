@@ -35,6 +35,11 @@ class ModelInput:
     length: int | None = None
     numeric: NumericEncoding | None = None
 
+    @property
+    def may_be_missing(self) -> bool:
+        """Whether a NaN is a missing value, for which the encoder has an embedding."""
+        return self.numeric is not None and self.numeric.kind != "linear"
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, for configurations of layers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -11,12 +11,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
+from numeric_plans import make_plan
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import tf_example_record
 
 from clickwright.models.preprocessing import preprocessing_fn
+from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
 from clickwright.schemas.metadata import to_schema
+from clickwright.schemas.numeric_encoding import AutoDisEncoding, BucketsEncoding
 from clickwright.schemas.spec import FeatureSpec
 
 Row = Mapping[str, Any]
@@ -77,6 +80,21 @@ SPEC = FeatureSpec.model_validate(
         },
     }
 )
+
+PLAN: DiscretizationPlan = make_plan(
+    SPEC,
+    {
+        "price": (
+            Scaling(kind="log1p", low=0.5, high=150.0, shift=2.1, width=0.9),
+            AutoDisEncoding(meta_embeddings=5),
+        ),
+        "age": (
+            Scaling(kind="z_score", low=15.0, high=79.0, shift=47.0, width=19.0),
+            BucketsEncoding(boundaries=(-0.85, 0.0, 0.85)),
+        ),
+    },
+)
+"""Of `make_rows`: both features may be missing."""
 
 
 def make_rows(rows: int, seed: int, known: int = 20) -> list[Row]:
@@ -168,7 +186,11 @@ def transform(
         train_rows = read("Train", train)
         graph = (train_rows, config) | tft_beam.AnalyzeDataset(
             functools.partial(
-                preprocessing_fn, custom_config={"spec": SPEC.model_dump_json()}
+                preprocessing_fn,
+                custom_config={
+                    "spec": SPEC.model_dump_json(),
+                    "plan": PLAN.model_dump_json(),
+                },
             )
         )
         _ = graph | tft_beam.WriteTransformFn(str(done.graph))
@@ -192,6 +214,7 @@ def transform(
             )
     raw = dataset_metadata.DatasetMetadata(schema)
     metadata_io.write_metadata(raw, str(done.graph / "metadata"))
+    PLAN.write(done.graph)
     return done
 
 

@@ -1,7 +1,8 @@
 """TFX's Transform executor, and a look at what it learned."""
 
 import logging
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow_transform as tft
@@ -11,7 +12,10 @@ from tfx.types import artifact_utils
 from tfx.types.standard_component_specs import CUSTOM_CONFIG_KEY, TRANSFORM_GRAPH_KEY
 from tfx.utils import json_utils
 
+from clickwright.components.transform.spec import PLAN_KEY
+from clickwright.models import preprocessing
 from clickwright.models.preprocessing import SPEC_KEY
+from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
 
@@ -19,7 +23,7 @@ progress = logging.getLogger("clickwright.progress")
 
 
 class Executor(transform_executor.Executor):
-    """Refuses vocabularies larger than the feature spec allows."""
+    """Scales by the plan, and refuses vocabularies larger than the spec allows."""
 
     def Do(  # noqa: N802
         self,
@@ -27,29 +31,52 @@ class Executor(transform_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Transforms, then checks the learned vocabularies.
+        """Transforms by the plan, then checks the learned vocabularies.
 
         The check stands here because the run must fail in this component: whatever
         reads the artifact later may rely on `max_size`.
 
         Args:
-            input_dict: as in TFX's executor.
-            output_dict: as in TFX's executor.
+            input_dict: as in TFX's executor; `plan`, one `DiscretizationPlan`, none,
+                or absent.
+            output_dict: as in TFX's executor; the transform graph's folder gets a
+                copy of the plan.
             exec_properties: as in TFX's executor; `custom_config` holds the spec.
 
         Raises:
+            ConfigError: the plan belongs to another spec, or cannot be read.
             DataError: names each feature whose vocabulary exceeds `max_size`.
         """
-        super().Do(input_dict, output_dict, exec_properties)
         config = json_utils.loads(exec_properties[CUSTOM_CONFIG_KEY])
         spec = FeatureSpec.model_validate_json(config[SPEC_KEY])
-        graph = tft.TFTransformOutput(
-            artifact_utils.get_single_uri(output_dict[TRANSFORM_GRAPH_KEY])
+        plan = _plan(input_dict.get(PLAN_KEY, []))
+        if plan is not None:
+            plan.check(spec)
+            config[preprocessing.PLAN_KEY] = plan.model_dump_json()
+            exec_properties = {
+                **exec_properties,
+                CUSTOM_CONFIG_KEY: json_utils.dumps(config),
+            }
+        super().Do(
+            {key: found for key, found in input_dict.items() if key != PLAN_KEY},
+            output_dict,
+            exec_properties,
         )
+        folder = artifact_utils.get_single_uri(output_dict[TRANSFORM_GRAPH_KEY])
+        if plan is not None:
+            plan.write(pathlib.Path(folder))
+        graph = tft.TFTransformOutput(folder)
         sizes = {name: graph.vocabulary_size_by_name(name) for name in learned(spec)}
         check_sizes(spec, sizes)
         detail = f"{sum(sizes.values()):,} values in {len(sizes)} vocabularies"
         progress.info("%s", detail, extra={"detail": detail})
+
+
+def _plan(artifacts: Sequence[types.Artifact]) -> DiscretizationPlan | None:
+    if not artifacts:
+        return None
+    uri = artifact_utils.get_single_uri(list(artifacts))
+    return DiscretizationPlan.read(pathlib.Path(uri))
 
 
 def learned(spec: FeatureSpec) -> dict[str, LearnedVocabulary]:

@@ -9,12 +9,24 @@ import tensorflow as tf
 from clickwright.models.losses.loss import Loss
 from clickwright.models.training.examples import Batch
 from clickwright.models.training.step_parts import step_parts
+from clickwright.schemas.model_input import ModelInput
 
 
-def infinite_column(batch: Batch) -> str | None:
-    """Name of the first input, or `sample_weight`, with infinite values or NaN."""
+def infinite_column(model: keras.Model, batch: Batch) -> str | None:
+    """Name of the first input, or `sample_weight`, with infinite values or NaN.
+
+    Where an encoder of the model embeds missing values, NaN is one.
+    """
+    missing = {
+        i.name
+        for layer in model.layers
+        for i in getattr(layer, "inputs", ())
+        if isinstance(i, ModelInput) and i.may_be_missing
+    }
     columns = {**batch.features, "sample_weight": batch.weights}
-    return next((n for n, values in columns.items() if not _finite(values)), None)
+    return next(
+        (n for n, values in columns.items() if not _finite(values, n in missing)), None
+    )
 
 
 def infinite_part(model: keras.Model, loss: Loss, batch: Batch) -> str | None:
@@ -58,8 +70,11 @@ def _broken(variables: Sequence[Any]) -> str | None:
     return f"the weights `{broken[0]}`{others}"
 
 
-def _finite(values: Any) -> bool:
+def _finite(values: Any, or_missing: bool = False) -> bool:
     tensor = tf.convert_to_tensor(values)
     if not tensor.dtype.is_floating:
         return True
-    return bool(tf.reduce_all(tf.math.is_finite(tensor)))
+    fine = tf.math.is_finite(tensor)
+    if or_missing:
+        fine |= tf.math.is_nan(tensor)
+    return bool(tf.reduce_all(fine))

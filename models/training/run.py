@@ -21,8 +21,12 @@ from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
 from clickwright.models.training.repeat import train_seeds
 from clickwright.schemas import strict_yaml
+from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
+
+HYPERPARAMETER = "discretization_plan"
+"""Key of the Trainer's hyperparameters that holds a plan, as a dict."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +51,13 @@ def run_fn(fn_args: Any) -> None:
             * `training`: fields of `TrainingParams`;
             * `checkpoint_dir`: folder of checkpoints, or null for none.
 
+            The plan of the numeric features is the one that `hyperparameters` hold
+            as `discretization_plan`, else the one beside the transform graph.
+
     Raises:
-        ConfigError: model or training parameters are not valid, the device asked for
-            is not there, a batch is larger than the training split, or training
-            diverged.
+        ConfigError: model or training parameters are not valid, the plan is not
+            there or of another spec, the device asked for is not there, a batch is
+            larger than the training split, or training diverged.
         DataError: a split cannot be learned from, or a file is damaged.
         MachineError: checkpoint or model cannot be written.
     """
@@ -61,7 +68,10 @@ def run_fn(fn_args: Any) -> None:
     name = config["model"]["name"]
     model_params = registry.parse_params(name, config["model"].get("params") or {})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    inputs = spec.model_inputs(vocabulary_sizes(spec, transform))
+    plan = _plan(spec, fn_args)
+    inputs = spec.model_inputs(
+        vocabulary_sizes(spec, transform), plan.encodings() if plan else None
+    )
 
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
@@ -69,6 +79,7 @@ def run_fn(fn_args: Any) -> None:
         "spec": spec.model_dump(mode="json"),
         "model": {"name": name, "params": model_params.model_dump(mode="json")},
         "training": params.model_dump(mode="json", exclude=set(INDIFFERENT)),
+        "inputs": [i.to_dict() for i in inputs],
     }
     state: pathlib.Path | None = None
     if config.get("checkpoint_dir") is not None:
@@ -109,6 +120,7 @@ def run_fn(fn_args: Any) -> None:
         spec,
         pathlib.Path(fn_args.serving_model_dir),
         params.negative_sampling_rate,
+        plan,
     )
     if state is not None:
         shutil.rmtree(state, ignore_errors=True)
@@ -123,6 +135,19 @@ def vocabulary_sizes(
         for name, feature in spec.vocabulary_features().items()
         if isinstance(feature.vocabulary, LearnedVocabulary)
     }
+
+
+def _plan(spec: FeatureSpec, fn_args: Any) -> DiscretizationPlan | None:
+    """The plan of the spec's numeric features; None where it has none."""
+    if not spec.numeric_features():
+        return None
+    given = (getattr(fn_args, "hyperparameters", None) or {}).get(HYPERPARAMETER)
+    if given is None:
+        plan = DiscretizationPlan.read(pathlib.Path(fn_args.transform_graph_path))
+    else:
+        plan = DiscretizationPlan.model_validate(given, strict=False)
+    plan.check(spec)
+    return plan
 
 
 def _check_batch_size(params: TrainingParams, train: Examples) -> None:

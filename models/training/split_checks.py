@@ -34,6 +34,7 @@ class SplitChecks:
         self._weight = weight or "weight"
         self._split = split
         self._values = [i.name for i in inputs if i.kind == "value"]
+        self._may_be_missing = {i.name for i in inputs if i.may_be_missing}
         self._tables: Mapping[str, int] = {
             i.name: i.rows for i in inputs if i.rows is not None
         }
@@ -54,7 +55,10 @@ class SplitChecks:
         self._not_labels += int(((labels != 0.0) & (labels != 1.0)).sum())
         floats = {name: batch.features[name] for name in self._values}
         for name, values in {**floats, self._weight: weights}.items():
-            bad = values.size - int(np.isfinite(values).sum())
+            fine = np.isfinite(values)
+            if name in self._may_be_missing:
+                fine |= np.isnan(values)
+            bad = values.size - int(fine.sum())
             if bad:
                 self._not_finite[name] = self._not_finite.get(name, 0) + bad
         for name, rows in self._tables.items():
@@ -67,15 +71,18 @@ class SplitChecks:
         """Judges the whole split.
 
         Raises:
-            DataError: values or weights that are not finite, negative weights, labels
+            DataError: values or weights that are not finite (NaN is fine where the
+                encoder has an embedding for missing values), negative weights, labels
                 that are not 0 or 1, ids outside their table, no labels, or labels of
                 one class alone.
         """
         spec = "check the label column and the split rule of the feature spec"
         for name, count in self._not_finite.items():
+            kinds = "infinite values"
+            if name not in self._may_be_missing:
+                kinds += " or NaN"
             raise self._error(
-                f"`{name}` holds infinite values or NaN after Transform: {count} in "
-                f"{self.rows} rows.",
+                f"`{name}` holds {kinds} after Transform: {count} in {self.rows} rows.",
                 f"column `{name}`",
                 "mend the column, or give it a scaling and bounds in the feature spec",
             )

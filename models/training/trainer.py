@@ -357,7 +357,7 @@ class Trainer:
         batch = next(iter(batches), None) or next(
             iter(train.batches(self._params.batch_size))
         )
-        if (column := infinite_column(batch)) is not None:
+        if (column := infinite_column(self.model, batch)) is not None:
             return DataError(
                 f"`{column}` holds infinite values or NaN after Transform.",
                 where=f"split `train`, column `{column}`",

@@ -12,14 +12,19 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 from google.protobuf import text_format
+from numeric_plans import LINEAR, make_plan, scaled
 from tensorflow.core.protobuf import saved_model_pb2
+from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import transform_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
+from clickwright.components.discretizer import artifacts
+from clickwright.components.transform.component import SpecTransform
 from clickwright.components.transform.executor import Executor, check_sizes
-from clickwright.schemas.errors import DataError
+from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
+from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.metadata import to_schema
 from clickwright.schemas.spec import SPLITS, FeatureSpec
 
@@ -30,6 +35,23 @@ pytestmark = pytest.mark.filterwarnings(
 
 Row = dict[str, list[Any]]
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+KNOTS = (0.125, 0.3, 0.3, 0.3, 0.9, 2.5, 6.0, 6.0)
+SCALINGS = {
+    "none": Scaling(kind="none", low=0.125, high=6.0),
+    "min_max": Scaling(kind="min_max", low=0.125, high=6.0, shift=0.125, width=5.875),
+    "z_score": Scaling(kind="z_score", low=0.125, high=6.0, shift=1.5, width=1.75),
+    "log1p": Scaling(kind="log1p", low=-2.0, high=6.0, shift=0.8, width=0.5),
+    "signed_log": Scaling(kind="signed_log", low=-9.0, high=6.0, shift=0.8, width=0.5),
+    "quantile_rank": Scaling(
+        kind="quantile_rank", low=0.125, high=6.0, knots=KNOTS, missing=0.5
+    ),
+    # A few values beyond the knots, as bounds in a spec may have it.
+    "wide_rank": Scaling(kind="quantile_rank", low=-1.0, high=9.0, knots=KNOTS),
+    "filled": Scaling(kind="z_score", low=0.125, high=6.0, width=2.0, missing=-0.75),
+    "unbounded": Scaling(kind="signed_log", low=-3e38, high=3e38, width=10.0),
+}
+"""Of the same column; `missing` where it is given."""
 
 SPEC = FeatureSpec.model_validate(
     {
@@ -110,50 +132,12 @@ SPEC = FeatureSpec.model_validate(
                     "role": "item",
                     "column": "price",
                     "presence": "optional",
-                    "scaling": scaling,
                 }
-                for scaling in ("none", "min_max", "z_score", "log1p")
-            },
-            "price_default": {
-                "kind": "numeric",
-                "role": "item",
-                "column": "price",
-                "presence": "optional",
-                "scaling": "log1p",
-                "default": -7.0,
-            },
-            "price_bucket": {
-                "kind": "numeric",
-                "role": "item",
-                "column": "price",
-                "presence": "optional",
-                "encoder": "buckets",
-                "buckets": 4,
-            },
-            "price_bucket_default": {
-                "kind": "numeric",
-                "role": "item",
-                "column": "price",
-                "presence": "optional",
-                "encoder": "buckets",
-                "buckets": 4,
-                "default": 1e9,
+                for scaling in SCALINGS
             },
             "age": {"kind": "numeric", "role": "item", "dtype": "int64"},
-            "constant": {
-                "kind": "numeric",
-                "role": "item",
-                "scaling": "min_max",
-            },
+            "constant": {"kind": "numeric", "role": "item"},
             "void": {"kind": "numeric", "role": "item", "presence": "optional"},
-            "void_bucket": {
-                "kind": "numeric",
-                "role": "item",
-                "column": "void",
-                "presence": "optional",
-                "encoder": "buckets",
-                "buckets": 4,
-            },
             "void_word": {
                 "kind": "categorical",
                 "role": "item",
@@ -161,6 +145,18 @@ SPEC = FeatureSpec.model_validate(
             },
         },
     }
+)
+PLAN = make_plan(
+    SPEC,
+    {
+        **{f"price_{name}": (scaling, LINEAR) for name, scaling in SCALINGS.items()},
+        "age": (
+            Scaling(kind="z_score", low=-50.0, high=49.0, shift=0.5, width=29.0),
+            LINEAR,
+        ),
+        "constant": (Scaling(kind="none", low=2.5, high=2.5, shift=2.5), LINEAR),
+        "void": (Scaling(kind="none", low=0.0, high=0.0, missing=0.0), LINEAR),
+    },
 )
 SMALL_SPEC = FeatureSpec.model_validate(
     {
@@ -174,6 +170,8 @@ SMALL_SPEC = FeatureSpec.model_validate(
         },
     }
 )
+
+SMALL_PLAN = make_plan(SMALL_SPEC, {"price_z_score": (SCALINGS["z_score"], LINEAR)})
 
 
 def ordinary_rows(count: int, seed: int) -> list[Row]:
@@ -227,6 +225,12 @@ def odd_rows() -> list[Row]:
         {"history": [], "history_shop": [], "tags": []},
         {"history": [b"i%d" % i for i in range(12)], "history_shop": [b"s1"] * 12},
         {"price": [-0.0]},
+        {"price": [1e-45]},
+        {"price": [-1e-40]},
+        {"price": [1e-30]},
+        {"price": [-1.5]},
+        {"price": [6.0]},
+        {"price": [0.3]},
         {"price": [1e38]},
         {"price": [-1e38]},
         {"price": [math.inf]},
@@ -275,6 +279,7 @@ def transform(
     rows: Mapping[str, Sequence[Row]],
     folder: pathlib.Path,
     beam_args: Sequence[str] = (),
+    plan: DiscretizationPlan | None = None,
 ) -> Run:
     """Runs Transform's executor on real artifacts."""
     examples = standard_artifacts.Examples()
@@ -292,6 +297,13 @@ def transform(
     (folder / "schema" / "schema.pbtxt").write_text(
         text_format.MessageToString(to_schema(spec))
     )
+    inputs = {"examples": [examples], "schema": [schema]}
+    if plan is not None:
+        artifact = artifacts.DiscretizationPlan()
+        artifact.uri = str(folder / "plan")
+        (folder / "plan").mkdir()
+        plan.write(folder / "plan")
+        inputs["plan"] = [artifact]
     graph, transformed = (
         standard_artifacts.TransformGraph(),
         standard_artifacts.Examples(),
@@ -302,7 +314,7 @@ def transform(
     )
 
     Executor(context).Do(
-        {"examples": [examples], "schema": [schema]},
+        inputs,
         {"transform_graph": [graph], "transformed_examples": [transformed]},
         {
             "preprocessing_fn": "clickwright.models.preprocessing.preprocessing_fn",
@@ -329,7 +341,7 @@ def transform(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return transform(SPEC, ROWS, tmp_path_factory.mktemp("transform"))
+    return transform(SPEC, ROWS, tmp_path_factory.mktemp("transform"), plan=PLAN)
 
 
 def text(value: Any) -> bytes:
@@ -493,103 +505,41 @@ def test_a_cross_hashes_its_values_and_misses_when_one_is_missing(run: Run) -> N
     check(run, "shop_user", expected)
 
 
-def signed_log1p(x: Any) -> Any:
-    return np.sign(x) * np.log1p(np.abs(x))
+@pytest.mark.parametrize("name", SCALINGS)
+def test_numbers_are_scaled_by_the_constants_of_the_plan(run: Run, name: str) -> None:
+    for split, rows in ROWS.items():
+        raw = [row["price"][0] if row["price"] else math.nan for row in rows]
+        expected = scaled(SCALINGS[name], raw)
+        got = run.rows[split][f"price_{name}"]
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7, err_msg=split)
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
 
 
-def training_prices() -> np.ndarray:
-    return np.array([p for row in ROWS["train"] for p in row["price"]], np.float64)
+def test_missing_numbers_are_nan_unless_the_plan_fills_them(run: Run) -> None:
+    missing = [not row["price"] or math.isnan(row["price"][0]) for row in ROWS["test"]]
+    assert sum(missing) == 2  # one absent, one NaN; infinite values are not missing
+    plain = run.rows["test"]["price_z_score"]
+    np.testing.assert_array_equal(np.isnan(plain), missing)
+    filled = run.rows["test"]["price_filled"]
+    assert not np.isnan(filled).any()
+    assert (filled[missing] == np.float32(-0.75)).all()
 
 
-def present(row: Row) -> bool:
-    return bool(row["price"]) and math.isfinite(row["price"][0])
-
-
-def test_unscaled_numbers_pass_and_missing_ones_are_the_mean(run: Run) -> None:
-    mean = training_prices().mean()
-    check(run, "price_none", lambda row: row["price"][0] if present(row) else mean)
-
-
-def test_min_max_stays_within_zero_and_one(run: Run) -> None:
-    seen = training_prices()
-    low, high = seen.min(), seen.max()
-
-    def expected(row: Row) -> float:
-        price = row["price"][0] if present(row) else seen.mean()
-        return (np.clip(price, low, high) - low) / (high - low)
-
-    check(run, "price_min_max", expected)
-
-
-def test_z_scores_are_clipped_to_the_training_range(run: Run) -> None:
-    seen = training_prices()
-
-    def expected(row: Row) -> float:
-        price = row["price"][0] if present(row) else seen.mean()
-        return (np.clip(price, seen.min(), seen.max()) - seen.mean()) / seen.std()
-
-    check(run, "price_z_score", expected)
-
-
-@pytest.mark.parametrize("name", ["price_log1p", "price_default"])
-def test_log1p_is_the_z_score_of_the_logarithm(run: Run, name: str) -> None:
-    seen = signed_log1p(training_prices())
-    default = seen.mean() if name == "price_log1p" else signed_log1p(np.float64(-7.0))
-
-    def expected(row: Row) -> float:
-        if not present(row):
-            return (default - seen.mean()) / seen.std()
-        logarithm = signed_log1p(np.float64(row["price"][0]))
-        return (np.clip(logarithm, seen.min(), seen.max()) - seen.mean()) / seen.std()
-
-    check(run, name, expected)
+def test_numbers_beyond_the_training_range_move_to_its_ends(run: Run) -> None:
+    rank = {
+        str(row["price"]): value
+        for row, value in zip(
+            ROWS["test"], run.rows["test"]["price_quantile_rank"], strict=True
+        )
+    }
+    assert rank["[1e+38]"] == rank["[inf]"] == rank["[6.0]"] == 1.0
+    assert rank["[-1e+38]"] == rank["[-inf]"] == rank["[-1.5]"] == 0.0
+    assert rank["[0.3]"] == np.float32(3 / 7)  # the last of three equal knots
 
 
 def test_integers_are_scaled_and_huge_ones_clipped(run: Run) -> None:
-    seen = np.array([row["age"][0] for row in ROWS["train"]], np.float64)
-    check(
-        run,
-        "age",
-        lambda row: (
-            (np.clip(row["age"][0], seen.min(), seen.max()) - seen.mean()) / seen.std()
-        ),
-    )
-
-
-def test_negative_zero_is_zero(run: Run) -> None:
-    number = next(i for i, r in enumerate(ROWS["test"]) if r["price"] == [-0.0])
-    assert math.copysign(1.0, ROWS["test"][number]["price"][0]) == -1.0
-    assert run.rows["test"]["price_none"][number] == 0.0
-
-
-def test_quantile_buckets_hold_equal_shares_of_the_training_rows(run: Run) -> None:
-    ids = run.rows["train"]["price_bucket"]
-    there = [present(row) for row in ROWS["train"]]
-
-    assert not ids[np.logical_not(there)].any()
-    shares = np.bincount(ids[there], minlength=5)[1:] / sum(there)
-    # The quantiles are a sketch, right to a tenth of a bucket.
-    np.testing.assert_allclose(shares, 0.25, atol=0.025 + 1 / sum(there))
-    prices = [row["price"][0] for row in ROWS["train"] if present(row)]
-    assert (np.diff(ids[there][np.argsort(prices)]) >= 0).all()
-
-
-def test_numbers_beyond_all_quantiles_fall_in_the_outer_buckets(run: Run) -> None:
-    ids = {
-        str(r["price"]): i
-        for r, i in zip(ROWS["test"], run.rows["test"]["price_bucket"], strict=True)
-    }
-    assert ids["[1e+38]"] == 4
-    assert ids["[-1e+38]"] == 1
-    assert ids["[nan]"] == ids["[inf]"] == ids["[-inf]"] == ids["[]"] == 0
-
-
-def test_a_default_takes_its_own_bucket(run: Run) -> None:
-    for split, rows in ROWS.items():
-        plain = run.rows[split]["price_bucket"]
-        there = np.array([present(row) for row in rows])
-        expected = np.where(there, plain, 4)
-        np.testing.assert_array_equal(run.rows[split]["price_bucket_default"], expected)
+    check(run, "age", lambda row: (np.clip(row["age"][0], -50, 49) - 0.5) / 29.0)
+    assert any(row["age"] == [2**62] for row in ROWS["test"])
 
 
 def test_a_column_without_width_becomes_zero(run: Run) -> None:
@@ -599,10 +549,33 @@ def test_a_column_without_width_becomes_zero(run: Run) -> None:
 def test_a_column_never_seen_in_training_still_transforms(run: Run) -> None:
     check(run, "void", lambda row: 0.0)
     number = next(i for i, row in enumerate(ROWS["test"]) if row["void_word"])
-    for name in ("void_bucket", "void_word"):
-        ids = run.rows["test"][name]
-        assert ids[number] > 0
-        assert not np.delete(ids, number).any()
+    ids = run.rows["test"]["void_word"]
+    assert ids[number] > 0
+    assert not np.delete(ids, number).any()
+
+
+def test_the_plan_lies_beside_the_transform_graph(run: Run) -> None:
+    folder = pathlib.Path(run.graph.transform_savedmodel_dir).parent
+    assert DiscretizationPlan.read(folder) == PLAN
+
+
+def test_a_plan_of_another_spec_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConfigError, match="made for other numeric features") as error:
+        transform(SPEC, {"train": ROWS["train"]}, tmp_path, plan=SMALL_PLAN)
+
+    assert "`small`, price_z_score" in error.value.what
+    assert not (tmp_path / "graph").exists()
+
+
+def test_a_spec_with_numbers_needs_a_plan() -> None:
+    examples, schema = standard_artifacts.Examples, standard_artifacts.Schema
+    channels = (types.Channel(type=examples), types.Channel(type=schema))
+    with pytest.raises(ValueError, match="`plan` must be given"):
+        SpecTransform(*channels, SPEC)
+    component = SpecTransform(
+        *channels, SPEC, types.Channel(type=artifacts.DiscretizationPlan)
+    )
+    assert set(component.inputs) == {"examples", "schema", "plan"}
 
 
 def test_labels_are_floats_and_minus_one_where_missing(run: Run) -> None:
@@ -636,7 +609,12 @@ def test_serving_needs_neither_labels_nor_weight_and_gives_the_same(run: Run) ->
         trained = run.rows[split]
         assert set(served) == set(trained) - {"click", "buy", "sample_weight"}
         for name, tensor in served.items():
-            np.testing.assert_array_equal(tensor, trained[name], err_msg=name)
+            if tensor.dtype.is_floating:
+                np.testing.assert_allclose(
+                    tensor, trained[name], rtol=0, atol=1e-6, err_msg=name
+                )
+            else:
+                np.testing.assert_array_equal(tensor, trained[name], err_msg=name)
 
 
 def test_serving_needs_no_group_key_that_is_not_a_feature(run: Run) -> None:
@@ -666,8 +644,8 @@ def test_every_lookup_of_a_vocabulary_shares_one_table(run: Run) -> None:
 def test_two_processes_learn_and_write_the_same(tmp_path: pathlib.Path) -> None:
     rows = {split: of_split[:60] for split, of_split in ROWS.items()}
 
-    one = transform(SMALL_SPEC, rows, tmp_path / "one")
-    two = transform(SMALL_SPEC, rows, tmp_path / "two", TWO_PROCESSES)
+    one = transform(SMALL_SPEC, rows, tmp_path / "one", plan=SMALL_PLAN)
+    two = transform(SMALL_SPEC, rows, tmp_path / "two", TWO_PROCESSES, SMALL_PLAN)
 
     assert one.graph.vocabulary_by_name("item") == two.graph.vocabulary_by_name("item")
     for split in rows:

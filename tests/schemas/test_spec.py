@@ -16,6 +16,11 @@ from hypothesis import strategies as st
 from clickwright.schemas.datasets import SOURCES
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import (
+    ENCODERS,
+    AutoDisEncoding,
+    LinearEncoding,
+)
 from clickwright.schemas.spec import Column, FeatureSpec, load_spec
 
 SCHEMAS = pathlib.Path(__file__).parents[2] / "schemas"
@@ -431,7 +436,6 @@ def test_tables_have_rows_for_padding_vocabulary_and_unknown_values() -> None:
         "item": 1 + 100 + 1,
         "device": 1 + 8,
         "hour": 1 + 24 + 1,
-        "price": 1 + 4,
         "colours": 1 + 7 + 3,
         "item_hour": 1 + 32,
     }
@@ -445,12 +449,29 @@ def test_model_inputs_name_kind_role_table_and_length() -> None:
         ModelInput("device", "id", "context", "device", 9),
         ModelInput("hour", "id", "context", "hour", 26),
         ModelInput("age", "value", "user"),
-        ModelInput("price", "id", "item", "price", 5),
+        ModelInput("price", "value", "item"),
         ModelInput("colours", "id_set", "item", "colours", 9, 3),
         ModelInput("history", "sequence", "user", "item", 102, 5),
         ModelInput("history__device", "sequence", "user", "device", 9, 5),
         ModelInput("item_hour", "id", "context", "item_hour", 33),
     )
+
+
+def test_model_inputs_carry_the_encodings_of_a_plan() -> None:
+    encodings = {"age": AutoDisEncoding(), "price": LinearEncoding()}
+
+    inputs = {
+        i.name: i
+        for i in spec_of(GOOD).model_inputs({"item": 100, "colours": 7}, encodings)
+    }
+
+    assert {n: i.numeric for n, i in inputs.items() if i.numeric} == encodings
+    assert [n for n, i in inputs.items() if i.may_be_missing] == ["age"]
+    assert all(ModelInput.of(i.to_dict()) == i for i in inputs.values())
+
+
+def test_the_numeric_features_are_those_of_kind_numeric() -> None:
+    assert list(spec_of(GOOD).numeric_features()) == ["age", "price"]
 
 
 def test_the_first_label_is_the_one_that_models_predict() -> None:
@@ -493,8 +514,16 @@ _plain_features = st.one_of(
     st.fixed_dictionaries(
         {"kind": st.just("numeric"), "role": _roles},
         optional={
-            "scaling": st.sampled_from(["none", "min_max", "z_score", "log1p"]),
-            "encoder": st.sampled_from(["linear", "buckets"]),
+            "scaling": st.sampled_from(["none", "log1p", "quantile_rank"]),
+            "encoder": st.sampled_from(["auto", *ENCODERS]),
+            "autodis": st.fixed_dictionaries(
+                {},
+                optional={
+                    "meta_embeddings": st.integers(1, 4096),
+                    "temperature": st.floats(1e-6, 1e3),
+                    "form": st.sampled_from(["full", "reduced"]),
+                },
+            ),
             "default": st.floats(-1e30, 1e30),
             "drift": st.fixed_dictionaries({"js": st.floats(1e-3, 1.0)}),
         },

@@ -1,0 +1,1 @@
+"""Decisions on numeric features, made from the training split."""
