@@ -17,6 +17,7 @@ from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.examples import Examples
 from clickwright.models.training.fingerprint import fingerprint
+from clickwright.models.training.numeric_fields import write_numeric_fields
 from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
 from clickwright.models.training.repeat import train_seeds
@@ -41,7 +42,8 @@ def run_fn(fn_args: Any) -> None:
     worthless. With several seeds the one with the best validation is exported.
 
     Beside `training_log.jsonl` stands `training_summary.json`: every seed's records,
-    and mean and deviation of the best epochs' validation metrics.
+    and mean and deviation of the best epochs' validation metrics; and, where the
+    model embeds numeric fields, `numeric_fields.keras`, what embeds them.
 
     Args:
         fn_args: TFX's `FnArgs`. Of `custom_config`:
@@ -114,6 +116,7 @@ def run_fn(fn_args: Any) -> None:
         checkpoints=state,
         log_directory=pathlib.Path(fn_args.model_run_dir),
     )
+    write_numeric_fields(runs.model, pathlib.Path(fn_args.model_run_dir))
     export(
         runs.model,
         transform,
