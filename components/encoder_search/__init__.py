@@ -1,0 +1,1 @@
+"""Chooses the encoders of numeric fields by training."""

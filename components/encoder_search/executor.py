@@ -1,0 +1,313 @@
+"""Reads plan and rows, searches, writes the new plan."""
+
+import functools
+import json
+import logging
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow_transform as tft
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from clickwright.components.discretizer.encodings import encoding_for
+from clickwright.components.encoder_search import spec as keys
+from clickwright.components.encoder_search.found import Found
+from clickwright.components.encoder_search.params import USUAL_EPOCHS, SearchParams
+from clickwright.components.encoder_search.rung import planned_epochs, rungs
+from clickwright.components.encoder_search.search import search
+from clickwright.components.encoder_search.trial import (
+    Assignment,
+    Trial,
+    TrialResult,
+)
+from clickwright.components.encoder_search.trial_store import TrialStore
+from clickwright.components.encoder_search.trial_trainer import TrialTrainer
+from clickwright.models import registry
+from clickwright.models.preprocessing import SAMPLE_WEIGHT
+from clickwright.models.training.data import example_files, read_examples
+from clickwright.models.training.fingerprint import fingerprint
+from clickwright.models.training.params import INDIFFERENT, TrainingParams
+from clickwright.models.training.placement import check_device
+from clickwright.models.training.run import HYPERPARAMETER, vocabulary_sizes
+from clickwright.schemas import strict_yaml
+from clickwright.schemas.discretization_plan import DiscretizationPlan
+from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.numeric_encoding import NumericEncoding
+from clickwright.schemas.spec import SPLITS, FeatureSpec
+
+progress = logging.getLogger("clickwright.progress")
+
+Table = Mapping[str, Mapping[str, NumericEncoding]]
+"""Encodings of each searched field by the name of the encoder."""
+
+
+class Executor(base_executor.BaseExecutor):
+    """Searches the encoders of the fields with `encoder: auto`."""
+
+    def Do(  # noqa: N802, the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Searches, and writes the plan twice: as a plan and as hyperparameters.
+
+        Args:
+            input_dict: `examples`, `transform_graph` and `rules`, one artifact each.
+            output_dict: `plan` and `hyperparameters`, one artifact each.
+            exec_properties: as in `EncoderSearchSpec`.
+
+        Raises:
+            ConfigError: the plan is of another spec, a parameter is not valid, the
+                budget is too small for a batch, or the training diverges with every
+                encoder.
+            DataError: a split cannot be learned from, or a file is damaged.
+            MachineError: finished trials cannot be written.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        spec = FeatureSpec.model_validate_json(exec_properties[keys.SPEC_KEY])
+        examples = artifact_utils.get_single_instance(input_dict[keys.EXAMPLES_KEY])
+        plan = searched(
+            plan=DiscretizationPlan.read(
+                pathlib.Path(artifact_utils.get_single_uri(input_dict[keys.RULES_KEY]))
+            ),
+            spec=spec,
+            model=json.loads(exec_properties[keys.MODEL_KEY]),
+            training=json.loads(exec_properties[keys.TRAINING_KEY]),
+            params=strict_yaml.parse(
+                SearchParams, json.loads(exec_properties[keys.SEARCH_KEY]), "search"
+            ),
+            files=[
+                example_files([f"{artifact_utils.get_split_uri([examples], split)}/*"])
+                for split in SPLITS[:2]
+            ],
+            transform_graph=pathlib.Path(
+                artifact_utils.get_single_uri(input_dict[keys.TRANSFORM_GRAPH_KEY])
+            ),
+            checkpoint_dir=exec_properties.get(keys.CHECKPOINT_DIR_KEY),
+        )
+        plan.write(
+            pathlib.Path(artifact_utils.get_single_uri(output_dict[keys.PLAN_KEY]))
+        )
+        hyperparameters = {HYPERPARAMETER: plan.model_dump(mode="json")}
+        folder = artifact_utils.get_single_uri(output_dict[keys.HYPERPARAMETERS_KEY])
+        pathlib.Path(folder, keys.HYPERPARAMETERS_FILE).write_text(
+            json.dumps(hyperparameters), encoding="utf-8"
+        )
+
+
+def searched(
+    *,
+    plan: DiscretizationPlan,
+    spec: FeatureSpec,
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    params: SearchParams,
+    files: Sequence[Sequence[pathlib.Path]],
+    transform_graph: pathlib.Path,
+    checkpoint_dir: str | None,
+) -> DiscretizationPlan:
+    """The plan with the encoders that a search has found.
+
+    Args:
+        plan: what the rules say.
+        spec: the feature spec.
+        model: `{"name": ..., "params": {...}}`.
+        training: fields of `TrainingParams`.
+        params: how to search.
+        files: transformed examples of the training and of the validation split.
+        transform_graph: folder of the transform graph.
+        checkpoint_dir: where finished trials are kept; None for nowhere.
+    """
+    plan.check(spec)
+    fields = [n for n, f in spec.numeric_features().items() if f.encoder == "auto"]
+    if not fields:
+        return plan
+    trained = strict_yaml.parse(TrainingParams, dict(training), "training")
+    check_device(trained)
+    model_params = registry.parse_params(model["name"], model.get("params") or {})
+    table = _encodings(fields, plan, spec, params)
+    candidates = _candidates(fields, plan, params, table)
+    epochs = min(params.epochs, trained.epochs)
+    rows, budget = _limits(plan, trained, params, len(fields), len(candidates))
+
+    state: pathlib.Path | None = None
+    if checkpoint_dir is not None:
+        settings = {
+            "spec": spec.model_dump(mode="json"),
+            "model": {
+                "name": model["name"],
+                "params": model_params.model_dump(mode="json"),
+            },
+            "training": trained.model_dump(mode="json", exclude=set(INDIFFERENT)),
+            "plan": plan.model_dump(mode="json"),
+            "rows": rows,
+        }
+        digest = fingerprint(settings, [*files[0], *files[1]], transform_graph)
+        state = pathlib.Path(checkpoint_dir) / f"encoder-search-{digest}"
+
+    sizes = vocabulary_sizes(spec, tft.TFTransformOutput(str(transform_graph)))
+    read = functools.partial(
+        read_examples,
+        inputs=spec.model_inputs(sizes, plan.encodings()),
+        label=spec.label,
+        weight=SAMPLE_WEIGHT if spec.weight else None,
+        max_rows=rows,
+        cache=trained.cache,
+        cache_directory=state / "rows" if state else None,
+    )
+    trainer = TrialTrainer(
+        model["name"],
+        model_params,
+        trained,
+        lambda encoders: spec.model_inputs(
+            sizes,
+            {
+                **plan.encodings(),
+                **{
+                    name: table[name][encoder]
+                    for name, encoder in zip(fields, encoders, strict=True)
+                },
+            },
+        ),
+        read(
+            files[0],
+            split=SPLITS[0],
+            negative_sampling_rate=trained.negative_sampling_rate,
+        ),
+        read(files[1], split=SPLITS[1]),
+    )
+    found = search(
+        fields,
+        candidates,
+        params,
+        _kept(trainer, TrialStore(state), plan.encodings(), fields),
+        seed=trained.seed,
+        epochs=epochs,
+        budget=budget,
+    )
+    if state is not None:
+        shutil.rmtree(state, ignore_errors=True)
+    chosen = ", ".join(map("{} {}".format, fields, found.encoders))
+    progress.info(
+        "searched",
+        extra={"detail": f"{chosen}; {found.trials} trials", "fraction": 1.0},
+    )
+    return _with(plan, fields, found, table)
+
+
+def _encodings(
+    fields: Sequence[str],
+    plan: DiscretizationPlan,
+    spec: FeatureSpec,
+    params: SearchParams,
+) -> Table:
+    """The encodings in question; those of the rules as the plan has them."""
+    features = spec.numeric_features()
+    table: dict[str, dict[str, NumericEncoding]] = {}
+    for name in fields:
+        field = plan.fields[name]
+        table[name] = {field.encoding.kind: field.encoding}
+        for encoder in params.encoders:
+            encoding = encoding_for(
+                encoder, field.statistics, field.scaling, features[name]
+            )
+            # A field may be too poor for an encoder, and gets another.
+            table[name].setdefault(encoding.kind, encoding)
+            table[name].setdefault(encoder, table[name][encoding.kind])
+    return table
+
+
+def _candidates(
+    fields: Sequence[str],
+    plan: DiscretizationPlan,
+    params: SearchParams,
+    table: Table,
+) -> list[Assignment]:
+    """Each encoder for all fields, then what the rules say."""
+    rules = tuple(plan.fields[name].encoding.kind for name in fields)
+    return [
+        *(
+            tuple(table[name][encoder].kind for name in fields)
+            for encoder in params.encoders
+        ),
+        rules,
+    ]
+
+
+def _limits(
+    plan: DiscretizationPlan,
+    training: TrainingParams,
+    params: SearchParams,
+    fields: int,
+    candidates: int,
+) -> tuple[int, int]:
+    """Rows of a trial, and the most epochs that all trials may take."""
+    rows = max(field.statistics.rows for field in plan.fields.values())
+    rows = min(rows, training.max_train_rows or rows)
+    once = rows * min(training.epochs, USUAL_EPOCHS) * training.seeds
+    visits = int(params.budget * once)
+    epochs = min(params.epochs, training.epochs)
+    halving = planned_epochs(rungs(candidates, params, epochs))
+    mixing = (fields + params.seeds) * epochs if fields > 1 else 0
+    # Room to mix is worth rows, but not more than half of them.
+    share = max(visits // (halving + mixing), visits // halving // 2)
+    rows = min(rows, params.max_rows, share)
+    if rows < training.batch_size:
+        raise ConfigError(
+            f"Trials would train {rows:,} rows, fewer than a batch of "
+            f"{training.batch_size:,}: {candidates} candidates, {params.seeds} seeds "
+            f"and {epochs} epochs within {params.budget:g} trainings.",
+            where="encoder search",
+            fix="raise `budget` or `max_rows`, or compare fewer `encoders`",
+        )
+    return rows, visits // rows
+
+
+def _kept(
+    trainer: TrialTrainer,
+    store: TrialStore,
+    rules: Mapping[str, NumericEncoding],
+    fields: Sequence[str],
+) -> Callable[[Trial], TrialResult]:
+    """Trains each trial that the store has not; says so."""
+    own = tuple(rules[name].kind for name in fields)
+    asked = 0
+
+    def train(trial: Trial) -> TrialResult:
+        nonlocal asked
+        asked += 1
+        result = store.get(trial)
+        if result is not None:
+            return result
+        kinds = dict.fromkeys(trial.encoders)
+        name = next(iter(kinds)) if len(kinds) == 1 else "mixed"
+        if len(kinds) > 1 and trial.encoders == own:
+            name = "rules"
+        title = f"trial {asked}, {name}, seed {trial.seed}"
+        progress.info("searching", extra={"detail": title})
+        result = trainer(trial, title)
+        store.add(trial, result)
+        return result
+
+    return train
+
+
+def _with(
+    plan: DiscretizationPlan, fields: Sequence[str], found: Found, table: Table
+) -> DiscretizationPlan:
+    changed = dict(plan.fields)
+    for name, encoder in zip(fields, found.encoders, strict=True):
+        field = plan.fields[name]
+        changed[name] = field.model_copy(
+            update={
+                "encoding": table[name][encoder],
+                "reasons": {**field.reasons, "encoder": found.reasons[name]},
+                "search": found.searches[name],
+            }
+        )
+    return plan.model_copy(update={"fields": changed})
