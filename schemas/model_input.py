@@ -37,8 +37,12 @@ class ModelInput:
 
     @property
     def may_be_missing(self) -> bool:
-        """Whether a NaN is a missing value, for which the encoder has an embedding."""
-        return self.numeric is not None and self.numeric.kind != "linear"
+        """Whether a NaN is a missing value.
+
+        Encoders have an embedding for it; the `linear` one takes it for 0, as where a
+        search has chosen it for rows that Transform had left with NaN.
+        """
+        return self.numeric is not None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, for configurations of layers."""

@@ -466,7 +466,7 @@ def test_model_inputs_carry_the_encodings_of_a_plan() -> None:
     }
 
     assert {n: i.numeric for n, i in inputs.items() if i.numeric} == encodings
-    assert [n for n, i in inputs.items() if i.may_be_missing] == ["age"]
+    assert [n for n, i in inputs.items() if i.may_be_missing] == ["age", "price"]
     assert all(ModelInput.of(i.to_dict()) == i for i in inputs.values())
 
 
