@@ -139,6 +139,27 @@ class MLPEncoding(StrictModel):
     """Units of its one hidden layer."""
 
 
+class TabulatedEncoding(StrictModel):
+    """A table of embeddings with linear interpolation between them.
+
+    It replaces a trained encoder in a model for serving (`freeze_numeric`); no plan
+    asks for it.
+    """
+
+    kind: Literal["tabulated"] = "tabulated"
+    low: float
+    """Where the table begins; smaller values count as this one."""
+    high: float
+    intervals: Annotated[int, Field(ge=1)]
+    """Intervals of the table, of one row more."""
+
+    @pydantic.model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"`low` must be below `high` ({self.low} >= {self.high})")
+        return self
+
+
 NumericEncoding = Annotated[
     LinearEncoding
     | LogLinearEncoding
@@ -147,6 +168,7 @@ NumericEncoding = Annotated[
     | PeriodicEncoding
     | AutoDisEncoding
     | NaryEncoding
-    | MLPEncoding,
+    | MLPEncoding
+    | TabulatedEncoding,
     Field(discriminator="kind"),
 ]

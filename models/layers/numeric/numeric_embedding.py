@@ -7,11 +7,28 @@ import keras
 from keras import ops
 
 from clickwright.models.layers.numeric.autodis import AutoDis
+from clickwright.models.layers.numeric.buckets import Buckets
+from clickwright.models.layers.numeric.log_linear import LogLinear
+from clickwright.models.layers.numeric.nary import Nary
 from clickwright.models.layers.numeric.numeric_encoder import NumericEncoder
+from clickwright.models.layers.numeric.numeric_mlp import NumericMLP
+from clickwright.models.layers.numeric.periodic import Periodic
+from clickwright.models.layers.numeric.piecewise_linear import PiecewiseLinear
+from clickwright.models.layers.numeric.tabulated_encoder import TabulatedEncoder
 from clickwright.schemas.model_input import ModelInput
 
 _ENCODERS: Mapping[str, type[NumericEncoder]] = {
-    encoder.kind: encoder for encoder in (AutoDis,)
+    encoder.kind: encoder
+    for encoder in (
+        AutoDis,
+        Buckets,
+        LogLinear,
+        Nary,
+        NumericMLP,
+        Periodic,
+        PiecewiseLinear,
+        TabulatedEncoder,
+    )
 }
 
 
