@@ -124,42 +124,58 @@ class AutoDis(NumericEncoder):
 
     def encode(self, x: Any, training: bool | None) -> Any:
         """Mixes the meta-embeddings."""
-        weights = self.weigh(x)
+        weights = self._choose(x)
         if training and self.encodings[0].temperature_mode == "annealed":
             self.steps.assign(ops.minimum(self.steps + 1, ANNEALING_STEPS))
         return self.mix(weights, self.meta_embeddings)
 
     def weigh(self, x: Any) -> Any:
         """The weights of the meta-embeddings, `[batch, F, H]`."""
-        scores = self.scores(x)
-        # The largest comes off before the division, which could overflow; padding
-        # goes after it, so that no gradient of a temperature meets an infinity.
-        largest = ops.max(ops.where(self.mask, scores, -1e30), axis=-1, keepdims=True)
-        logits = (scores - ops.stop_gradient(largest)) / self.temperatures()
-        soft = ops.softmax(ops.where(self.mask, logits, -1e30), axis=-1)
+        return ops.transpose(self._choose(x), (1, 0, 2))
+
+    def scores(self, x: Any) -> Any:
+        """The scores `v` of the meta-embeddings, `[batch, F, H]`; of padding, 0."""
+        return ops.transpose(self._scores(x, np.ones_like(self._given)), (1, 0, 2))
+
+    def _choose(self, x: Any) -> Any:
+        """The weights of the meta-embeddings, `[F, B, H]`."""
+        logits = self._scores(x, self.temperatures())
+        if not self.mask.all():
+            logits = ops.where(self.mask[:, None], logits, -1e30)
+        # Takes the largest off first, so that no exponential overflows.
+        soft = ops.softmax(logits, axis=-1)
         shared = self.encodings[0]
         if shared.aggregation == "weighted":
             return soft
-        bins = int(soft.shape[-1])
+        bins = self.mask.shape[1]
         if shared.aggregation == "max":
             hard = ops.one_hot(ops.argmax(soft, axis=-1), bins, dtype=soft.dtype)
         else:
-            top = ops.top_k(soft, min(shared.top_k, bins))[0]  # [B, F, k]
+            top = ops.top_k(soft, min(shared.top_k, bins))[0]  # [F, B, k]
             kept = ops.where(soft >= top[..., -1:], soft, 0.0)
             hard = kept / ops.sum(kept, axis=-1, keepdims=True)
         return ops.stop_gradient(hard) + (soft - ops.stop_gradient(soft))
 
-    def scores(self, x: Any) -> Any:
-        """The scores `v` of the meta-embeddings, `[batch, F, H]`; of padding, any."""
+    def _scores(self, x: Any, temperatures: Any) -> Any:
+        """The scores over the temperatures `[F, 1]`, `[F, B, H]`."""
         shared = self.encodings[0]
-        h = ops.expand_dims(x, -1) * self.first
-        if self.first_bias is not None:
-            h = h + self.first_bias
-        if self.second is None:
-            return h
-        h = ops.leaky_relu(h, negative_slope=shared.slope)
-        v = ops.einsum("bfh,fhk->bfk", h, self.second) + shared.skip * h
-        return v if self.second_bias is None else v + self.second_bias
+        last, bias = self.first, self.first_bias  # [F, H]
+        h = self.by_field(x)  # [F, B, 1]
+        if self.second is not None:
+            h = h * ops.expand_dims(self.first, 1)
+            if self.first_bias is not None:
+                h = h + ops.expand_dims(self.first_bias, 1)
+            h = ops.leaky_relu(h, negative_slope=shared.slope)  # [F, B, H]
+            bias = self.second_bias
+            # Skip and temperature go into the small matrix, not the large product.
+            skip = shared.skip * np.eye(self.mask.shape[1], dtype=np.float32)
+            last = (self.second + skip) / ops.expand_dims(temperatures, -1)
+            scores = ops.matmul(h, last)
+        else:
+            scores = h * ops.expand_dims(last / temperatures, 1)
+        if bias is not None:
+            scores = scores + ops.expand_dims(bias / temperatures, 1)
+        return scores
 
     def temperatures(self) -> Any:
         """The temperature of each field now, `[F, 1]`."""

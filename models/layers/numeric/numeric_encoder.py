@@ -128,13 +128,20 @@ class NumericEncoder(keras.layers.Layer):
         # No NaN may reach a formula: times a gradient of 0 it would still be NaN.
         return ops.where(missing, 0.0, x), missing
 
+    def by_field(self, x: Any) -> Any:
+        """Values `[batch, F]` with the field in front, `[F, batch, 1]`.
+
+        In this order one batched matrix product serves all fields; with the batch in
+        front, each product would transpose its input and its output.
+        """
+        return ops.expand_dims(ops.transpose(x), -1)
+
     def mix(self, weights: Any, rows: Any) -> Any:
-        """Sums of rows `[F, K, D]` by weights `[batch, F, K]`: `[batch, F, D]`."""
-        return ops.einsum(
-            "bfk,fkd->bfd",
-            ops.cast(weights, self.compute_dtype),
-            ops.cast(rows, self.compute_dtype),
+        """Sums of rows `[F, K, D]` by weights `[F, batch, K]`: `[batch, F, D]`."""
+        mixed = ops.matmul(
+            ops.cast(weights, self.compute_dtype), ops.cast(rows, self.compute_dtype)
         )
+        return ops.transpose(mixed, (1, 0, 2))
 
     def add_embeddings(
         self, name: str, shape: tuple[int, ...], mask: Any = None
