@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from clickwright.components.encoder_search.params import SearchParams
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.models import registry
+from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
 from clickwright.models.training.params import TrainingParams
 from clickwright.schemas import strict_yaml
@@ -83,6 +85,10 @@ class RunConfig(StrictModel):
     data: DataConfig
     model: ModelConfig
     training: dict[str, Any] = Field(default_factory=dict)
+    numeric_search: dict[str, Any] = Field(default_factory=dict)
+    """How encoders are compared for numeric features with `encoder: auto`."""
+    export: dict[str, Any] = Field(default_factory=dict)
+    """What is done to the trained model before it is exported."""
     evaluation: EvaluationConfig = EvaluationConfig()
     publish: PublishConfig = PublishConfig()
     beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -99,6 +105,7 @@ class LoadedConfig:
         source: the data set that it names, with its options; None for own files.
         spec: the feature spec of its data.
         thresholds: what its model must reach.
+        search: how encoders are compared; None where no feature asks for it.
         sha256: digest of the validated content and the spec, stable against comments
             and key order.
     """
@@ -110,9 +117,15 @@ class LoadedConfig:
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
         self.spec = self._load_spec()
+        self.search = self._search()
         digest = hashlib.sha256(self.run.model_dump_json().encode())
         digest.update(self.spec.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
+
+    @property
+    def numeric(self) -> bool:
+        """Whether there are numeric features, which need a plan."""
+        return bool(self.spec.numeric_features())
 
     @property
     def serving_name(self) -> str:
@@ -135,6 +148,22 @@ class LoadedConfig:
             raise ConfigError("`data.spec` is missing.", where=str(self.path))
         return load_spec(self.path.parent / data.spec)
 
+    def _search(self) -> SearchParams | None:
+        section = "numeric_search"
+        given = strict_yaml.parse(
+            SearchParams, self.run.numeric_search, f"{self.path}: {section}"
+        )
+        if any(f.encoder == "auto" for f in self.spec.numeric_features().values()):
+            return given
+        if self.run.numeric_search:
+            raise ConfigError(
+                f"`{section}` is given, but no feature is to be searched for: none has "
+                "`encoder: auto`.",
+                where=f"{self.path}: {section}",
+                fix=f"say `encoder: auto` of a numeric feature, or leave out `{section}`",
+            )
+        return None
+
     def _check_parts(self) -> None:
         """Parts that other layers own are validated by their own models."""
         where = str(self.path)
@@ -145,6 +174,7 @@ class LoadedConfig:
                 strict_yaml.parse(cls.Options, data.options, f"{where}: data.options")
             )
         strict_yaml.parse(TrainingParams, self.run.training, f"{where}: training")
+        strict_yaml.parse(ExportParams, self.run.export, f"{where}: export")
         self.thresholds = strict_yaml.parse(
             Thresholds,
             self.run.evaluation.thresholds,

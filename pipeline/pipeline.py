@@ -2,12 +2,19 @@
 
 import pathlib
 
+from tfx import types
 from tfx import v1 as tfx
+from tfx.dsl.components.base import base_node
 from tfx.orchestration import metadata
 
+from clickwright.components.discretizer.component import Discretizer
+from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.evaluation.champion import Champion
 from clickwright.components.evaluation.component import ModelEvaluator
 from clickwright.components.ingestion.component import LogExampleGen
+from clickwright.components.inspection.artifacts import AutoDisReport
+from clickwright.components.inspection.component import NumericInspector
+from clickwright.components.inspection.previous_report import PreviousReport
 from clickwright.components.publisher.component import Publisher
 from clickwright.components.transform.component import SpecTransform
 from clickwright.components.validation.baseline import PreviousGoodStatistics
@@ -58,22 +65,62 @@ def create_pipeline(
         source=str(files.folder),
     )
 
-    transform = SpecTransform(examples, schema_channel, spec)
+    numeric: list[base_node.BaseNode] = []
+    plan: types.BaseChannel | None = None
+    if config.numeric:
+        discretizer = Discretizer(examples, statistics, schema_channel, spec)
+        discretizer.add_upstream_node(validator)
+        plan = discretizer.outputs["plan"]
+        numeric.append(discretizer)
+    transform = SpecTransform(examples, schema_channel, spec, plan)
     transform.add_upstream_node(validator)
+    hyperparameters: types.BaseChannel | None = None
+    model_config = run.model.model_dump(mode="json")
+    if plan is not None and config.search is not None:
+        search = EncoderSearch(
+            transform.outputs["transformed_examples"],
+            transform.outputs["transform_graph"],
+            plan,
+            spec=spec,
+            model=model_config,
+            training=run.training,
+            search=config.search,
+            checkpoint_dir=str(paths.checkpoints),
+        )
+        plan = search.outputs["plan"]
+        hyperparameters = search.outputs["hyperparameters"]
+        numeric.append(search)
     trainer = tfx.components.Trainer(
         run_fn=RUN_FN,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
+        hyperparameters=hyperparameters,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["valid"]),
         custom_config={
             "spec": spec.model_dump_json(),
-            "model": run.model.model_dump(mode="json"),
+            "model": model_config,
             "training": run.training,
             "checkpoint_dir": str(paths.checkpoints),
+            "export": run.export,
         },
     )
     model = trainer.outputs["model"]
+    if plan is not None:
+        previous_report = tfx.dsl.Resolver(
+            strategy_class=PreviousReport,
+            examples=examples,
+            previous_report=tfx.dsl.Channel(type=AutoDisReport),
+        ).with_id("PreviousReport")
+        inspector = NumericInspector(
+            examples,
+            plan,
+            model,
+            trainer.outputs["model_run"],
+            previous_report.outputs["previous_report"],
+            feature_spec=spec,
+        )
+        numeric += [previous_report, inspector]
 
     champion = tfx.dsl.Resolver(
         strategy_class=Champion,
@@ -111,6 +158,7 @@ def create_pipeline(
             champion,
             evaluator,
             publisher,
+            *numeric,
         ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(

@@ -37,6 +37,7 @@ from clickwright.pipeline.report.render import write_report
 from clickwright.pipeline.report.statistics import read_statistics
 from clickwright.pipeline.steps import read_finished, signatures, with_finished
 from clickwright.pipeline.summary import Artifact, RunArtifacts
+from clickwright.schemas.autodis_report import AutoDisReport
 from clickwright.schemas.errors import ClickwrightError, full_disk
 from clickwright.schemas.metadata import write_schema
 from clickwright.schemas.spec import SPLITS
@@ -49,6 +50,7 @@ _ROWS_OF = {
     "LogExampleGen": SPLITS,
     "StatisticsGen": SPLITS,
     "DataValidator": SPLITS,
+    "Discretizer": ("train",),
     "SpecTransform": SPLITS,
     "Trainer": ("train",),
     "ModelEvaluator": ("valid", "test"),
@@ -205,6 +207,7 @@ class Session:
         statistics = artifacts.first("ExampleStatistics")
         anomalies = artifacts.first("ExampleAnomalies")
         model_run = artifacts.first("ModelRun")
+        numerics = artifacts.first("AutoDisReport")
         return RunRecord(
             pipeline=self._config.run.name,
             run_id=self._run_id,
@@ -223,6 +226,7 @@ class Session:
             statistics=read_statistics(statistics.uri) if statistics else {},
             data_check=read_data_check(anomalies.uri) if anomalies else None,
             learning_curve=_learning_curve(model_run),
+            numerics=AutoDisReport.read(numerics.uri) if numerics else None,
             evaluation=evaluation,
             bayes=self._files.bayes,
             lineage=tuple(_record_of(artifact) for artifact in artifacts.all()),

@@ -12,24 +12,56 @@ from collections.abc import Iterable
 
 from clickwright.pipeline.config import LoadedConfig
 
-UPSTREAM: dict[str, tuple[str, ...]] = {
+_UPSTREAM: dict[str, tuple[str, ...]] = {
     "LogExampleGen": (),
     "ImportSchemaGen": (),
     "StatisticsGen": ("LogExampleGen", "ImportSchemaGen"),
     "PreviousStatistics": ("StatisticsGen",),
     "DataValidator": ("StatisticsGen", "ImportSchemaGen"),
-    "SpecTransform": ("LogExampleGen", "ImportSchemaGen", "DataValidator"),
-    "Trainer": ("SpecTransform",),
+    "Discretizer": (
+        "LogExampleGen",
+        "StatisticsGen",
+        "ImportSchemaGen",
+        "DataValidator",
+    ),
+    "SpecTransform": (
+        "LogExampleGen",
+        "ImportSchemaGen",
+        "DataValidator",
+        "Discretizer",
+    ),
+    "EncoderSearch": ("SpecTransform", "Discretizer"),
+    "Trainer": ("SpecTransform", "EncoderSearch"),
+    "PreviousReport": ("LogExampleGen",),
+    "NumericInspector": ("LogExampleGen", "Discretizer", "EncoderSearch", "Trainer"),
     "LatestBlessedModel": ("Trainer",),
     "ModelEvaluator": ("LogExampleGen", "Trainer"),
     "Publisher": ("Trainer", "ModelEvaluator"),
 }
+_NUMERIC = ("Discretizer", "PreviousReport", "NumericInspector")
 WAITS_FOR = {
     "DataValidator": "runs again when other data were ingested in between",
+    "NumericInspector": "runs again when other data were inspected in between",
     "ModelEvaluator": "runs again when another model was blessed in between",
     "Publisher": "runs again when ModelEvaluator does",
 }
-RESOLVERS = ("PreviousStatistics", "LatestBlessedModel")
+RESOLVERS = ("PreviousStatistics", "PreviousReport", "LatestBlessedModel")
+
+
+def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
+    """The components of a run, and what each waits for, in the order of the DAG.
+
+    What is for numeric features is there where the spec has some, the search where
+    one of them asks for it.
+    """
+    absent = set() if config.numeric else set(_NUMERIC)
+    if config.search is None:
+        absent.add("EncoderSearch")
+    return {
+        name: tuple(u for u in before if u not in absent)
+        for name, before in _UPSTREAM.items()
+        if name not in absent
+    }
 
 
 def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:
@@ -39,13 +71,19 @@ def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:
         "LogExampleGen": [input_fingerprint, run.data.format, spec],
         "ImportSchemaGen": spec,
         "SpecTransform": spec,
-        "Trainer": [run.model.model_dump(), run.training],
+        "Discretizer": spec,
+        "EncoderSearch": [
+            run.model.model_dump(),
+            run.training,
+            config.search and config.search.model_dump(mode="json"),
+        ],
+        "Trainer": [run.model.model_dump(), run.training, run.export],
         "ModelEvaluator": run.evaluation.model_dump(),
         "Publisher": [config.serving_name, run.publish.model_dump()],
     }
     found: dict[str, str] = {}
-    for name, upstream in UPSTREAM.items():
-        parts = [run.name, name, own.get(name), *(found[u] for u in upstream)]
+    for name, before in upstream(config).items():
+        parts = [run.name, name, own.get(name), *(found[u] for u in before)]
         content = json.dumps(parts, sort_keys=True).encode()
         found[name] = hashlib.sha256(content).hexdigest()[:16]
     return found

@@ -13,6 +13,12 @@ import tensorflow_transform as tft
 
 from clickwright.models import registry
 from clickwright.models.export import export
+from clickwright.models.export_params import ExportParams
+from clickwright.models.freeze_numeric import (
+    check_freezable,
+    freeze_numeric,
+    scaled_ranges,
+)
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.examples import Examples
@@ -43,7 +49,8 @@ def run_fn(fn_args: Any) -> None:
 
     Beside `training_log.jsonl` stands `training_summary.json`: every seed's records,
     and mean and deviation of the best epochs' validation metrics; and, where the
-    model embeds numeric fields, `numeric_fields.keras`, what embeds them.
+    model embeds numeric fields, `numeric_fields.keras`, what embeds them, and
+    `freeze_report.json`, where they are frozen.
 
     Args:
         fn_args: TFX's `FnArgs`. Of `custom_config`:
@@ -51,7 +58,8 @@ def run_fn(fn_args: Any) -> None:
             * `spec`: the feature spec as JSON;
             * `model`: `{"name": ..., "params": {...}}`;
             * `training`: fields of `TrainingParams`;
-            * `checkpoint_dir`: folder of checkpoints, or null for none.
+            * `checkpoint_dir`: folder of checkpoints, or null for none;
+            * `export`: fields of `ExportParams`; absent for none.
 
             The plan of the numeric features is the one that `hyperparameters` hold
             as `discretization_plan`, else the one beside the transform graph.
@@ -74,6 +82,12 @@ def run_fn(fn_args: Any) -> None:
     inputs = spec.model_inputs(
         vocabulary_sizes(spec, transform), plan.encodings() if plan else None
     )
+
+    export_params = strict_yaml.parse(
+        ExportParams, config.get("export") or {}, "export"
+    )
+    if export_params.freeze_numeric is not None:
+        check_freezable(inputs)
 
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
@@ -116,9 +130,16 @@ def run_fn(fn_args: Any) -> None:
         checkpoints=state,
         log_directory=pathlib.Path(fn_args.model_run_dir),
     )
-    write_numeric_fields(runs.model, pathlib.Path(fn_args.model_run_dir))
+    log_directory = pathlib.Path(fn_args.model_run_dir)
+    write_numeric_fields(runs.model, log_directory)
+    model = runs.model
+    if plan is not None and export_params.freeze_numeric is not None:
+        model, report = freeze_numeric(
+            model, scaled_ranges(plan), export_params.freeze_numeric.max_error
+        )
+        report.write(log_directory)
     export(
-        runs.model,
+        model,
         transform,
         spec,
         pathlib.Path(fn_args.serving_model_dir),

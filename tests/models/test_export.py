@@ -1,3 +1,4 @@
+import math
 import pathlib
 from typing import Any
 
@@ -5,22 +6,48 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from transformed_shop import SPEC, Row, Transformed, encode, make_rows
+from numeric_plans import scaled
+from transformed_shop import (
+    PLAN,
+    SPEC,
+    Row,
+    Transformed,
+    encode,
+    make_rows,
+    transform,
+)
 
 from clickwright.models import registry
-from clickwright.models.export import MISSING_INT64, export, feature_columns
+from clickwright.models.export import HEALTH, MISSING_INT64, export, feature_columns
 from clickwright.models.training.run import vocabulary_sizes
 from clickwright.schemas.errors import MachineError
 
 FEATURE_COLUMNS = feature_columns(SPEC)
 # Values 20 .. 29 are in no vocabulary.
 ROWS = make_rows(1000, seed=3, known=30)
+PRICES = (
+    *(None, math.nan, math.inf, -math.inf, 1e300, 3e38, -3e38, -0.0, 0.0, 1e-45),
+    *(-1e-40, 0.5, 0.499, 150.0, 150.1, 7.0),
+)
+AGES = (None, 2**62, -(2**62), 15, 14, 79, 80, 0)
+ODD_ROWS: list[Row] = [
+    {
+        **ROWS[n],
+        "importance": float(n),  # tells which row it is, behind Transform
+        "click": n % 2,
+        "price": price,
+        "age": AGES[n % len(AGES)],
+    }
+    for n, price in enumerate(PRICES)
+]
+"""Numbers outside the training range, and some that are none."""
 
 
 @pytest.fixture(scope="module")
 def model(transformed: Transformed) -> keras.Model:
     keras.utils.set_random_seed(1)
-    inputs = SPEC.model_inputs(vocabulary_sizes(SPEC, transformed.output))
+    sizes = vocabulary_sizes(SPEC, transformed.output)
+    inputs = SPEC.model_inputs(sizes, PLAN.encodings())
     params = {"embedding_dim": 4, "hidden_units": [8], "embedding_stddev": 0.3}
     built = registry.build("deepfm", inputs, params)
     norm = built.get_layer("tower").steps[1]
@@ -35,7 +62,7 @@ def directory(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> pathlib.Path:
     target = tmp_path_factory.mktemp("exported") / "1"
-    export(model, transformed.output, SPEC, target)
+    export(model, transformed.output, SPEC, target, plan=PLAN)
     return target
 
 
@@ -83,6 +110,82 @@ def test_both_signatures_equal_the_training_graph(
     assert from_examples.dtype == tf.float32 and from_examples.shape == (1000,)
     np.testing.assert_allclose(from_examples, trained, rtol=0, atol=1e-6)
     np.testing.assert_allclose(from_tensors, trained, rtol=0, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[Any, Any]]:
+    """What Transform writes of `ODD_ROWS`, in their order."""
+    done = transform(tmp_path_factory.mktemp("odd"), make_rows(1200, seed=1), ODD_ROWS)
+    files = sorted(str(path) for path in done.valid.iterdir())
+    records = list(tf.data.TFRecordDataset(files, "GZIP"))
+    parsed = tf.io.parse_example(records, done.output.transformed_feature_spec())
+    order = np.argsort(parsed["sample_weight"].numpy())
+    return {name: tensor.numpy()[order] for name, tensor in parsed.items()}
+
+
+def test_odd_numbers_are_scaled_alike_in_training_and_in_serving(
+    directory: pathlib.Path, model: keras.Model, odd: dict[str, np.ndarray[Any, Any]]
+) -> None:
+    as_float32 = np.array(
+        [math.nan if p is None else p for p in PRICES if p != 1e300], np.float32
+    )
+    np.testing.assert_allclose(
+        np.delete(odd["price"], PRICES.index(1e300)),
+        scaled(PLAN.fields["price"].scaling, as_float32),
+        rtol=1e-6,
+    )
+    # A float64 beyond float32 is infinite there.
+    assert odd["price"][PRICES.index(1e300)] == odd["price"][PRICES.index(math.inf)]
+    features = {name: odd[name] for name in model.input}
+    trained = np.asarray(model(features, training=False)["probability"])
+    assert np.isfinite(trained).all()
+
+    signatures = tf.saved_model.load(str(directory)).signatures
+    from_examples = signatures["serving_default"](examples=served(ODD_ROWS))
+    from_tensors = signatures["predict_raw"](**raw_tensors(ODD_ROWS))
+
+    for given in (from_examples, from_tensors):
+        np.testing.assert_allclose(given["probability"], trained, rtol=0, atol=1e-6)
+
+
+def test_health_counts_what_training_has_not_seen(directory: pathlib.Path) -> None:
+    health = tf.saved_model.load(str(directory)).signatures["numeric_health"]
+    found = {
+        name: counts.numpy().tolist()
+        for name, counts in health(examples=served(ODD_ROWS)).items()
+    }
+
+    assert list(PLAN.fields) == ["price", "age"]  # the order of the counts
+    assert found == {
+        "missing": [2, 2],
+        "non_finite": [3, 0],
+        "below": [6, 6],  # prices from -3e38 to 0.499, both zeros among them
+        "above": [2, 4],
+    }
+    assert set(found) == set(HEALTH)
+
+
+def test_health_of_ordinary_rows_equals_a_count_by_hand(
+    directory: pathlib.Path,
+) -> None:
+    health = tf.saved_model.load(str(directory)).signatures["numeric_health"]
+    found = health(examples=served(ROWS))
+
+    for n, (name, field) in enumerate(PLAN.fields.items()):
+        values = [row[name] for row in ROWS if row[name] is not None]
+        low, high = field.scaling.low, field.scaling.high
+        assert found["missing"][n] == len(ROWS) - len(values) > 0
+        assert found["below"][n] == sum(value < low for value in values)
+        assert found["above"][n] == sum(value > high for value in values)
+    assert found["missing"].dtype == tf.int64
+
+
+def test_without_a_plan_there_is_no_health(
+    model: keras.Model, transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    export(model, transformed.output, SPEC, tmp_path / "1")
+    signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
+    assert set(signatures) == {"serving_default", "predict_raw"}
 
 
 def test_the_loader_that_tensorflow_serving_uses_gives_the_same(

@@ -9,11 +9,13 @@ import pytest
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.utils import import_utils
-from transformed_shop import SPEC, Transformed, encode, make_rows
+from transformed_shop import PLAN, SPEC, Transformed, encode, make_rows
 
+from clickwright.models.freeze_report import FreezeReport
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.training import run
+from clickwright.models.training.numeric_fields import read_numeric_fields
 from clickwright.schemas.errors import ConfigError
 
 
@@ -76,8 +78,75 @@ def test_a_model_of_the_zoo_leaves_behind_what_training_alone_needs(
     loss = logged(args)[0]["loss"]
     assert loss > 1.5  # about three cross-entropies; one is about .69
     signatures = tf.saved_model.load(args.serving_model_dir).signatures
-    for signature in signatures.values():
-        assert list(signature.structured_outputs) == ["probability"]
+    for name in ("serving_default", "predict_raw"):
+        assert list(signatures[name].structured_outputs) == ["probability"]
+
+
+def encoders(folder: str) -> dict[str, str]:
+    """The encoder of each numeric field, as the run left it."""
+    layer = read_numeric_fields(pathlib.Path(folder))
+    assert layer is not None
+    return {i.name: i.numeric.kind for i in layer.inputs if i.numeric}
+
+
+def deep_args(transformed: Transformed, folder: pathlib.Path) -> FnArgs:
+    args = make_args(transformed, folder, epochs=1)
+    params = {"embedding_dim": 4, "hidden_units": [4]}
+    args.custom_config["model"] = {"name": "deepfm", "params": params}
+    return args
+
+
+def test_encoders_are_those_of_the_plan_beside_the_transform_graph(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = deep_args(transformed, tmp_path)
+    run.run_fn(args)
+    assert encoders(args.model_run_dir) == {"price": "autodis", "age": "buckets"}
+    signatures = tf.saved_model.load(args.serving_model_dir).signatures
+    assert set(signatures) >= {"serving_default", "predict_raw", "numeric_health"}
+
+
+def test_a_plan_among_the_hyperparameters_comes_first(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    plan = PLAN.model_dump(mode="json")
+    plan["fields"]["price"]["encoding"] = {"kind": "mlp", "hidden_units": 3}
+    args = deep_args(transformed, tmp_path)
+    args.hyperparameters = json.loads(json.dumps({"discretization_plan": plan}))
+    run.run_fn(args)
+    assert encoders(args.model_run_dir) == {"price": "mlp", "age": "buckets"}
+
+
+def test_a_plan_of_another_spec_is_refused(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    args = make_args(transformed, tmp_path)
+    plan = PLAN.model_dump(mode="json") | {"spec_name": "other", "spec_digest": "0"}
+    args.hyperparameters = {"discretization_plan": plan}
+    with pytest.raises(ConfigError, match="of `other`, price, age") as error:
+        run.run_fn(args)
+    assert error.value.where == "discretization plan"
+
+
+def test_frozen_encoders_score_as_the_trained_ones_within_the_error(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    exact, frozen = (deep_args(transformed, tmp_path / name) for name in "ab")
+    frozen.custom_config["export"] = {"freeze_numeric": {"max_error": 1e-4}}
+    for args in (exact, frozen):
+        run.run_fn(args)
+    rows = tf.constant([encode(row) for row in make_rows(200, seed=4)])
+    a, b = (
+        np.asarray(
+            tf.saved_model.load(args.serving_model_dir).signatures["serving_default"](
+                examples=rows
+            )["probability"]
+        )
+        for args in (exact, frozen)
+    )
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-3)
+    report = FreezeReport.read(pathlib.Path(frozen.model_run_dir))
+    assert [name.rpartition("/")[2] for name in report.fields] == ["price"]
 
 
 def test_a_killed_run_goes_on_from_its_last_epoch(

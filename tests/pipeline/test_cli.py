@@ -129,7 +129,10 @@ def test_a_plan_counts_values_and_memory(shop: Shop, command: Command) -> None:
     # 40 items and 50 users, each with a padding and an out-of-vocabulary row.
     assert cells["item"][1] == "42"
     assert cells["user"][1] == "52"
-    assert cells["Trainer"][1] == "run"
+    assert cells["Trainer"][1] == cells["Discretizer"][1] == "run"
+    assert cells["NumericInspector"][1] == "run"
+    assert "EncoderSearch" not in cells
+    assert "price" not in cells  # a number has no table of ids
     assert not shop.out.exists()
 
 

@@ -10,6 +10,7 @@ from clickwright.pipeline import steps
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import find_input
 from clickwright.pipeline.paths import RunPaths
+from clickwright.schemas.errors import ConfigError
 
 
 @pytest.fixture
@@ -17,11 +18,33 @@ def shop(tmp_path: pathlib.Path) -> Shop:
     return make_shop(tmp_path)
 
 
-def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(shop: Shop) -> None:
+NUMERIC = {"Discretizer", "PreviousReport", "NumericInspector"}
+
+
+def spec_with(price: dict[str, Any] | None) -> dict[str, Any]:
+    """The spec with another price, or with none."""
+    features = {n: f for n, f in SPEC["features"].items() if n != "price"}
+    if price is not None:
+        features["price"] = {**SPEC["features"]["price"], **price}
+    return {**SPEC, "features": features}
+
+
+@pytest.mark.parametrize(
+    ("price", "numeric"),
+    [
+        (None, set()),
+        ({}, NUMERIC),
+        ({"encoder": "auto"}, {*NUMERIC, "EncoderSearch"}),
+    ],
+)
+def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
+    price: dict[str, Any] | None, numeric: set[str], shop: Shop
+) -> None:
     from tfx.dsl.compiler import compiler
 
     from clickwright.pipeline.pipeline import create_pipeline
 
+    shop.write_spec(spec_with(price))
     config, paths = LoadedConfig(shop.config), RunPaths(shop.out)
     files = find_input(config, None, paths)
     compiled = compiler.Compiler().compile(
@@ -32,8 +55,9 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(shop: Shop) ->
         node.pipeline_node.node_info.id: set(node.pipeline_node.upstream_nodes)
         for node in compiled.nodes
     }
-    assert set(steps.UPSTREAM) == set(upstream)
-    for name, known in steps.UPSTREAM.items():
+    assert set(steps.upstream(config)) == set(upstream)
+    assert set(upstream) & {*NUMERIC, "EncoderSearch"} == numeric
+    for name, known in steps.upstream(config).items():
         assert set(known) <= upstream[name], name
         unknown = upstream[name] - set(known)
         assert unknown <= set(steps.RESOLVERS), name
@@ -44,6 +68,7 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(shop: Shop) ->
     [
         ({"training": {"epochs": 3}}, "Trainer"),
         ({"model": {"name": "deepfm"}}, "Trainer"),
+        ({"export": {"freeze_numeric": {"max_error": 0.01}}}, "Trainer"),
         ({"evaluation": {"thresholds": {"auc": {"min": 0.6}}}}, "ModelEvaluator"),
         ({"publish": {"keep": 2}}, "Publisher"),
         ({"name": "other"}, "LogExampleGen"),
@@ -56,11 +81,50 @@ def test_a_change_reaches_its_component_and_those_below(
     shop.write_config({**CONFIG, **change})
     after = steps.signatures(LoadedConfig(shop.config), "data")
 
-    changed = [name for name in steps.UPSTREAM if before[name] != after[name]]
+    changed = [name for name in before if before[name] != after[name]]
 
     assert changed[0] == first
     for name in changed[1:]:
         assert name in steps.RESOLVERS or first != name
+
+
+def test_a_change_of_the_search_reaches_the_search_and_the_trainer(shop: Shop) -> None:
+    shop.write_spec(spec_with({"encoder": "auto"}))
+    before = steps.signatures(LoadedConfig(shop.config), "data")
+    shop.write_config({**CONFIG, "numeric_search": {"seeds": 2}})
+    after = steps.signatures(LoadedConfig(shop.config), "data")
+
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed[:2] == ["EncoderSearch", "Trainer"]
+    assert not {"Discretizer", "SpecTransform"} & set(changed)
+
+
+def test_a_search_that_no_feature_asks_for_is_refused(shop: Shop) -> None:
+    shop.write_config({**CONFIG, "numeric_search": {"seeds": 2}})
+
+    with pytest.raises(ConfigError, match="none has `encoder: auto`") as error:
+        LoadedConfig(shop.config)
+
+    assert error.value.where == f"{shop.config}: numeric_search"
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"numeric_search": {"seed": 2}}, "numeric_search: `seed`: unknown key"),
+        ({"export": {"freeze": {}}}, "export: `freeze`: unknown key"),
+        (
+            {"export": {"freeze_numeric": {"max_error": 0}}},
+            "max_error`: .* greater than 0",
+        ),
+    ],
+)
+def test_sections_on_numbers_are_checked_before_any_work(
+    section: dict[str, Any], said: str, shop: Shop
+) -> None:
+    shop.write_config({**CONFIG, **section})
+    with pytest.raises(ConfigError, match=said):
+        LoadedConfig(shop.config)
 
 
 def test_a_change_of_the_spec_reaches_schema_and_transform(shop: Shop) -> None:

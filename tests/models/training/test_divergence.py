@@ -6,14 +6,28 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from training_rows import make_params, make_rows, make_trainer, values
+from training_rows import (
+    DEEP,
+    INPUTS,
+    make_params,
+    make_rows,
+    make_trainer,
+    values,
+)
 
+from clickwright.models import registry
 from clickwright.models.training.checkpoint import Checkpoint
-from clickwright.models.training.divergence import infinite_part
+from clickwright.models.training.divergence import infinite_column, infinite_part
 from clickwright.models.training.examples import Batch
 from clickwright.models.training.in_memory_examples import InMemoryExamples
 from clickwright.models.training.trainer import Trainer
 from clickwright.schemas.errors import ConfigError, DataError
+from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import (
+    AutoDisEncoding,
+    LinearEncoding,
+    NumericEncoding,
+)
 
 
 def test_a_diverging_training_stops_with_what_to_change() -> None:
@@ -35,6 +49,23 @@ def test_an_infinite_input_is_named() -> None:
     )
     with pytest.raises(DataError, match="`price` holds infinite values or NaN"):
         make_trainer().train(examples, examples)
+
+
+def test_a_missing_value_that_is_embedded_is_not_blamed() -> None:
+    rows = make_rows(600, 0)
+    batch = next(iter(rows.batches(64)))
+    price = np.array(batch.features["price"])
+    price[7] = np.nan
+    broken = batch._replace(features={**batch.features, "price": price})
+
+    def column(encoding: NumericEncoding | None) -> str | None:
+        price = ModelInput("price", "value", "item", numeric=encoding)
+        inputs = [i for i in INPUTS if i.kind != "value"] + [price]
+        model = registry.build("deepfm", inputs, DEEP)
+        return infinite_column(model, broken)
+
+    assert column(None) == "price"
+    assert column(LinearEncoding()) is column(AutoDisEncoding()) is None
 
 
 @keras.saving.register_keras_serializable(package="tests")

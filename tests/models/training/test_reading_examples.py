@@ -15,6 +15,11 @@ from clickwright.models.training.run import vocabulary_sizes
 from clickwright.models.training.streamed_examples import StreamedExamples
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import (
+    AutoDisEncoding,
+    LinearEncoding,
+    NumericEncoding,
+)
 
 ITEM = (ModelInput("item", "id", "item", "item", 5),)
 
@@ -161,6 +166,26 @@ def test_values_that_are_not_finite_are_counted(
     with pytest.raises(DataError, match="`price` holds infinite .*: 2 in 3 r") as error:
         read_items(patterns, inputs=PRICED)
     assert error.value.where == "split `train`, column `price`"
+
+
+@pytest.mark.parametrize("encoding", [AutoDisEncoding(), LinearEncoding()])
+def test_nan_is_a_missing_value_where_the_plan_has_an_encoder(
+    tmp_path: pathlib.Path, encoding: NumericEncoding
+) -> None:
+    inputs = (*ITEM, ModelInput("price", "value", "item", numeric=encoding))
+    patterns = write(tmp_path, [1, 2, 3], [0.0, 1.0, 1.0], price=[np.nan, 1.0, 2.0])
+    batch = next(iter(read_items(patterns, inputs=inputs).batches(3)))
+    assert np.isnan(batch.features["price"]).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_values_are_refused_with_any_encoder(
+    tmp_path: pathlib.Path, value: float
+) -> None:
+    inputs = (*ITEM, ModelInput("price", "value", "item", numeric=AutoDisEncoding()))
+    patterns = write(tmp_path, [1, 2, 3], [0.0, 1.0, 1.0], price=[value, np.nan, 2.0])
+    with pytest.raises(DataError, match="`price` holds infinite values aft.*: 1 in 3"):
+        read_items(patterns, inputs=inputs)
 
 
 @pytest.mark.parametrize(
