@@ -1,6 +1,5 @@
 """What one pass over the training split keeps of all numeric columns."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -15,8 +14,6 @@ from clickwright.schemas.discretization_plan import (
 )
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import FeatureSpec
-
-_log = logging.getLogger(__name__)
 
 
 class ColumnSketches:
@@ -109,9 +106,6 @@ class ColumnSketches:
                 field = field.model_copy(
                     update={"reasons": field.reasons | {"duplicate": told}}
                 )
-                _log.warning("feature `%s`: %s", name, told)
-            if field.statistics.distinct < 2:
-                _log.warning("feature `%s`: %s", name, field.reasons["scaling"])
             fields[name] = field
         return DiscretizationPlan(
             spec_name=spec.name, spec_digest=spec_digest(spec), fields=fields

@@ -5,7 +5,11 @@ from typing import Literal
 import numpy as np
 
 from clickwright.components.discretizer.scale import scale
-from clickwright.components.discretizer.scalings import FEW_DISTINCT, scaled_moments
+from clickwright.components.discretizer.scalings import (
+    FEW_DISTINCT,
+    percent,
+    scaled_moments,
+)
 from clickwright.schemas.discretization_plan import FieldStatistics, Scaling
 from clickwright.schemas.numeric_encoding import (
     AutoDisEncoding,
@@ -61,7 +65,7 @@ def choose_encoder(
     if s.distinct <= 2 and missing:
         return "buckets", (
             f"{'two values' if s.distinct == 2 else 'a constant'}, or none in "
-            f"{missing:.2g} of the rows: an embedding for each case"
+            f"{percent(missing)} of the rows: an embedding for each case"
         )
     if s.distinct == 1:
         return "linear", "constant: the field tells nothing, drop it"

@@ -6,6 +6,7 @@ from clickwright.components.discretizer.encodings import choose_encoder, encodin
 from clickwright.components.discretizer.scale import scale
 from clickwright.components.discretizer.scalings import (
     choose_scaling,
+    percent,
     scaled_moments,
     scaling_of,
 )
@@ -72,7 +73,7 @@ def decide(feature: NumericFeature, statistics: FieldStatistics) -> FieldPlan:
                 given.append(name)
     if s.non_finite:
         reasons["non_finite"] = (
-            f"{s.non_finite:.2%} of the rows are infinite: left out of the "
+            f"{percent(s.non_finite)} of the rows are infinite: left out of the "
             f"statistics, and moved to the end of the range"
         )
     return FieldPlan(
@@ -97,9 +98,11 @@ def _missing(
                 f"{s.high:.6g}"
             )
         return value, reason
-    many = f"missing in {s.missing:.2%} of the rows" if s.missing else "none is missing"
+    many = "none is missing in the training split"
+    if s.missing:
+        many = f"missing in {percent(s.missing)} of the rows"
     if not linear:
-        return None, f"{many}: an embedding of its own is learned"
+        return None, f"{many}: an embedding of its own"
     mean = scaled_moments(scaling, s)[0]
     if scaling.kind in ("none", "min_max", "z_score"):
         mean = (s.mean - scaling.shift) / scaling.width

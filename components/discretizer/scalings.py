@@ -84,6 +84,11 @@ def scaled_moments(
     return _moments(scale(scaling, _quantiles(statistics)).astype(np.float64))
 
 
+def percent(share: float) -> str:
+    """A share in words."""
+    return f"{100 * share:.3g} %"
+
+
 def _by_shape(s: FieldStatistics) -> tuple[ScalingKind, str]:
     farthest = _farthest(s.low, s.high, s.mean, s.deviation)
     if _calm(s.tail, farthest):
@@ -98,7 +103,7 @@ def _by_shape(s: FieldStatistics) -> tuple[ScalingKind, str]:
         )
     told = []
     if s.zero >= 0.25:
-        told.append(f"zeros are {s.zero:.0%}")
+        told.append(f"zeros are {percent(s.zero)}")
     if s.tail > LONG_TAIL:
         told.append(f"the tail reaches {s.tail:.3g} times the middle half")
     else:
