@@ -13,7 +13,8 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from clickwright.components.discretizer.encodings import encoding_for
+from clickwright.components.discretizer.encodings import encoding_of
+from clickwright.components.discretizer.rules import GIVEN
 from clickwright.components.encoder_search import spec as keys
 from clickwright.components.encoder_search.found import Found
 from clickwright.components.encoder_search.params import USUAL_EPOCHS, SearchParams
@@ -41,8 +42,16 @@ from clickwright.schemas.spec import SPLITS, FeatureSpec
 
 progress = logging.getLogger("clickwright.progress")
 
-Table = Mapping[str, Mapping[str, NumericEncoding]]
-"""Encodings of each searched field by the name of the encoder."""
+Table = Mapping[str, Mapping[str, tuple[NumericEncoding, dict[str, str]]]]
+"""Encodings and the reasons for their settings, by field and name of the encoder."""
+_SETTINGS = {
+    "buckets": ("buckets",),
+    "piecewise_linear": ("buckets",),
+    "autodis": ("meta_embeddings", "temperature"),
+}
+"""Settings of encoders that a feature spec may give."""
+_OF_THE_FIELD = frozenset({"scaling", "missing", "non_finite"})
+"""Decisions that stand whatever the encoder."""
 
 
 class Executor(base_executor.BaseExecutor):
@@ -131,7 +140,7 @@ def searched(
     check_device(trained)
     model_params = registry.parse_params(model["name"], model.get("params") or {})
     table = _encodings(fields, plan, spec, params)
-    candidates = _candidates(fields, plan, params, table)
+    candidates = _candidates(fields, plan, params)
     epochs = min(params.epochs, trained.epochs)
     rows, budget = _limits(plan, trained, params, len(fields), len(candidates))
 
@@ -169,7 +178,7 @@ def searched(
             {
                 **plan.encodings(),
                 **{
-                    name: table[name][encoder]
+                    name: table[name][encoder][0]
                     for name, encoder in zip(fields, encoders, strict=True)
                 },
             },
@@ -197,7 +206,7 @@ def searched(
         "searched",
         extra={"detail": f"{chosen}; {found.trials} trials", "fraction": 1.0},
     )
-    return _with(plan, fields, found, table)
+    return _with(plan, spec, fields, found, table)
 
 
 def _encodings(
@@ -206,37 +215,29 @@ def _encodings(
     spec: FeatureSpec,
     params: SearchParams,
 ) -> Table:
-    """The encodings in question; those of the rules as the plan has them."""
+    """The encodings in question, with the settings that the rules give them."""
     features = spec.numeric_features()
-    table: dict[str, dict[str, NumericEncoding]] = {}
-    for name in fields:
-        field = plan.fields[name]
-        table[name] = {field.encoding.kind: field.encoding}
-        for encoder in params.encoders:
-            encoding = encoding_for(
-                encoder, field.statistics, field.scaling, features[name]
+    return {
+        name: {
+            kind: encoding_of(
+                kind,
+                features[name],
+                plan.fields[name].statistics,
+                plan.fields[name].scaling,
             )
-            # A field may be too poor for an encoder, and gets another.
-            table[name].setdefault(encoding.kind, encoding)
-            table[name].setdefault(encoder, table[name][encoding.kind])
-    return table
+            for kind in (*params.encoders, plan.fields[name].encoding.kind)
+            if kind != "tabulated"
+        }
+        for name in fields
+    }
 
 
 def _candidates(
-    fields: Sequence[str],
-    plan: DiscretizationPlan,
-    params: SearchParams,
-    table: Table,
+    fields: Sequence[str], plan: DiscretizationPlan, params: SearchParams
 ) -> list[Assignment]:
     """Each encoder for all fields, then what the rules say."""
     rules = tuple(plan.fields[name].encoding.kind for name in fields)
-    return [
-        *(
-            tuple(table[name][encoder].kind for name in fields)
-            for encoder in params.encoders
-        ),
-        rules,
-    ]
+    return [*((encoder,) * len(fields) for encoder in params.encoders), rules]
 
 
 def _limits(
@@ -298,15 +299,32 @@ def _kept(
 
 
 def _with(
-    plan: DiscretizationPlan, fields: Sequence[str], found: Found, table: Table
+    plan: DiscretizationPlan,
+    spec: FeatureSpec,
+    fields: Sequence[str],
+    found: Found,
+    table: Table,
 ) -> DiscretizationPlan:
     changed = dict(plan.fields)
     for name, encoder in zip(fields, found.encoders, strict=True):
-        field = plan.fields[name]
+        feature, field = spec.numeric_features()[name], plan.fields[name]
+        encoding, why = table[name][encoder]
+        stated = {
+            setting: GIVEN
+            for setting in _SETTINGS.get(encoder, ())
+            if getattr(feature, setting, None) is not None
+            or getattr(feature.autodis, setting, None) is not None
+        }
+        # Reasons for the settings of the rules' encoder are none for the winner's.
+        kept = {k: v for k, v in field.reasons.items() if k in _OF_THE_FIELD}
         changed[name] = field.model_copy(
             update={
-                "encoding": table[name][encoder],
-                "reasons": {**field.reasons, "encoder": found.reasons[name]},
+                "encoding": encoding,
+                "reasons": {**kept, **why, **stated, "encoder": found.reasons[name]},
+                "given": (
+                    *(g for g in field.given if g in _OF_THE_FIELD),
+                    *stated,
+                ),
                 "search": found.searches[name],
             }
         )
