@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import zoo_shop
 from keras import ops
 
 from clickwright.models import registry
@@ -32,7 +33,6 @@ from clickwright.schemas.numeric_encoding import (
     PeriodicEncoding,
     PiecewiseLinearEncoding,
 )
-from tests import zoo_shop
 
 BOUND = 1e-3
 ENCODINGS: Mapping[str, NumericEncoding] = {

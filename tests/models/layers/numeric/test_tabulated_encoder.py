@@ -2,10 +2,10 @@ import pathlib
 
 import numpy as np
 import pytest
+from layer_battery import check_layer
 
 from clickwright.models.layers.numeric.tabulated_encoder import CELLS, TabulatedEncoder
 from clickwright.schemas.numeric_encoding import TabulatedEncoding
-from tests.layer_battery import check_layer
 
 RANGES = ((-2.0, 3.0), (0.0, 1.0))
 
