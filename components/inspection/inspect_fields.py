@@ -73,7 +73,7 @@ def inspect_fields(
             hold rows.
         scorer: the exported model.
         encoders: its encoders of numeric fields.
-        previous: report of earlier data.
+        previous: report of earlier data; one of another spec is not compared with.
     """
     data = _read(spec, plan, files)
     finite = [column[np.isfinite(column)] for column in data.values.T]
@@ -82,7 +82,7 @@ def inspect_fields(
     shares = encoders.mean_assignments(data.values)
     columns = scorer.parse(data.serialized)
     constant, rows = scorer.constant, len(data.serialized)
-    before = previous.fields if previous else {}
+    before = previous.fields if previous and previous.spec_name == spec.name else {}
     fields = {}
     for i, (name, field) in enumerate(plan.fields.items()):
         progress.info(

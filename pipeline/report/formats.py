@@ -16,6 +16,11 @@ def metric(value: float | None) -> str:
     return f"{value:.4f}" if value is not None and known(value) else UNKNOWN
 
 
+def margin(value: float | None) -> str:
+    """A small difference or a figure that it belongs to, with five decimals."""
+    return f"{value:.5f}" if value is not None and known(value) else UNKNOWN
+
+
 def signed(value: float | None) -> str:
     """A difference, with its sign and four decimals."""
     if value is None or not known(value):

@@ -9,6 +9,7 @@ from clickwright.components.evaluation.result import EvaluationResult
 from clickwright.pipeline.report.anomalies import DataCheck
 from clickwright.pipeline.report.learning_curve import EpochRecord
 from clickwright.pipeline.report.statistics import SplitStatistics
+from clickwright.schemas.autodis_report import AutoDisReport
 
 NodeState = Literal["complete", "cached", "failed", "skipped"]
 
@@ -71,6 +72,8 @@ class RunRecord:
     data_check: DataCheck | None = None
     """None when the data were not checked."""
     learning_curve: tuple[EpochRecord, ...] = ()
+    numerics: AutoDisReport | None = None
+    """None where numeric fields were not inspected, or there are none."""
     evaluation: EvaluationResult | None = None
     bayes: Mapping[str, Mapping[str, float]] | None = None
     """Metrics of the true probability by split; None where it is not known."""

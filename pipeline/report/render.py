@@ -17,6 +17,7 @@ from clickwright.pipeline.atomic_file import write_text
 from clickwright.pipeline.report import charts, dag, formats
 from clickwright.pipeline.report.anomalies import ComparisonRecord
 from clickwright.pipeline.report.comparison import METRICS, metric_rows
+from clickwright.pipeline.report.numerics import numeric_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
 from clickwright.schemas.spec import SPLITS
@@ -135,6 +136,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
     )
     figures |= {f"learning/{title}": figure for title, figure in learning.items()}
     features = _feature_rows(record, figures)
+    numerics = numeric_view(record.numerics, figures)
     return {
         "record": record,
         "verdict": _verdict(record),
@@ -151,6 +153,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "curves": curves,
         "learning": list(learning),
         "features": features,
+        "numerics": numerics,
         "comparisons": _closest_first(record),
         "splits": {s: record.statistics[s] for s in _split_names(record)},
         "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},
@@ -385,6 +388,7 @@ def _template() -> jinja2.Template:
     environment.filters |= {
         "count": formats.count,
         "duration": formats.duration,
+        "margin": formats.margin,
         "metric": formats.metric,
         "moment": formats.moment,
         "pretty": _pretty,

@@ -22,13 +22,16 @@
 
   // The chart's key, then the values of the selects that steer it.
   function figureOf(chart) {
-    const picks = document.querySelectorAll(`select[data-chart="${chart.id}"]`);
+    const picks = document.querySelectorAll(`select[data-chart~="${chart.id}"]`);
     const key = [chart.dataset.figure, ...Array.from(picks, (s) => s.value)];
     return figures[key.join("/")];
   }
 
   function draw(chart) {
     const figure = figureOf(chart);
+    // Not every entry of a select has a figure for every chart that it steers.
+    chart.closest("figure").hidden = !figure;
+    if (!figure) return undefined;
     const css = getComputedStyle(document.documentElement);
     const layout = { ...figure.layout, template };
     // An empty panel of the right height until the chart is there: nothing jumps.
@@ -41,8 +44,8 @@
   }
 
   for (const select of document.querySelectorAll("select[data-chart]")) {
-    const chart = document.getElementById(select.dataset.chart);
-    select.addEventListener("change", () => draw(chart));
+    const charts = select.dataset.chart.split(" ").map((id) => document.getElementById(id));
+    select.addEventListener("change", () => charts.forEach(draw));
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   drawAll().then(() => document.documentElement.setAttribute("data-drawn", ""));

@@ -138,7 +138,9 @@ def test_click_rates_are_weighted_and_leave_out_rows_without_a_label() -> None:
     for b, (low, high) in zip(bins.rates(), [(-1, 0), (0, 1)], strict=True):
         inside = labelled & (values >= low) & (values < high)
         assert b.rows == inside.sum()
-        assert b.rate == pytest.approx(np.average(label[inside], weights=weight[inside]))
+        assert b.rate == pytest.approx(
+            np.average(label[inside], weights=weight[inside])
+        )
     missing = bins.missing()
     assert missing is not None
     assert missing.rows == (labelled & np.isnan(values)).sum()

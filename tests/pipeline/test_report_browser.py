@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from numeric_report import ENCODINGS, numeric_report
 from report_record import HOSTILE, empty_run, failed_run, finished_run
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -33,7 +34,9 @@ SMALLEST_TEXT = 12
 
 # Every chart: key, size of the drawing, number of traces, and marks in the drawing.
 CHARTS = """
-return Array.from(document.querySelectorAll(".chart"), (chart) => {
+const seen = Array.from(document.querySelectorAll(".chart"))
+  .filter((chart) => chart.checkVisibility());
+return seen.map((chart) => {
   const drawing = chart.querySelector(".main-svg");
   const box = drawing ? drawing.getBoundingClientRect() : {width: 0, height: 0};
   return {
@@ -133,7 +136,7 @@ class Opened:
         self.ask(
             """
             const selects = document.querySelectorAll(
-              `select[data-chart="${arguments[0]}"]`);
+              `select[data-chart~="${arguments[0]}"]`);
             selects.forEach((s, i) => { s.selectedIndex = arguments[1][i]; });
             selects[0].dispatchEvent(new Event("change"));
             """,
@@ -281,6 +284,22 @@ def test_page_and_charts_follow_the_width_of_the_window(
     )
     page.check()
     assert page.ask(seen) == [False, True]  # a list stands in for the drawing
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_every_numeric_field_shows_the_charts_that_it_has(
+    browser: webdriver.Chrome, tmp_path: pathlib.Path, size: tuple[int, int]
+) -> None:
+    page = Opened(browser, finished_run(numerics=numeric_report()), tmp_path, size)
+
+    for number, (_, bins) in enumerate(ENCODINGS.values()):
+        page.pick("chart-numeric-path", number)
+        page.check()
+        shown = [c["id"] for c in page.charts() if "numeric" in c["id"]]
+        binned = ["bins", "usage"] if bins else []
+        assert set(shown) == {
+            f"chart-numeric-{key}" for key in ("response", "path", *binned)
+        }
 
 
 def test_a_hostile_value_runs_no_script(
