@@ -235,9 +235,10 @@ def _encodings(
 def _candidates(
     fields: Sequence[str], plan: DiscretizationPlan, params: SearchParams
 ) -> list[Assignment]:
-    """Each encoder for all fields, then what the rules say."""
+    """Each encoder for all fields, then what the rules say, if that is another."""
     rules = tuple(plan.fields[name].encoding.kind for name in fields)
-    return [*((encoder,) * len(fields) for encoder in params.encoders), rules]
+    uniform = [(encoder,) * len(fields) for encoder in params.encoders]
+    return list(dict.fromkeys([*uniform, rules]))
 
 
 def _limits(
@@ -255,9 +256,10 @@ def _limits(
     epochs = min(params.epochs, training.epochs)
     halving = planned_epochs(rungs(candidates, params, epochs))
     mixing = (fields + params.seeds) * epochs if fields > 1 else 0
-    # Room to mix is worth rows, but not more than half of them.
-    share = max(visits // (halving + mixing), visits // halving // 2)
-    rows = min(rows, params.max_rows, share)
+    # Room to mix is worth rows, but not more than half of them, nor a whole batch.
+    alone = visits // halving
+    least = min(alone, max(alone // 2, training.batch_size))
+    rows = min(rows, params.max_rows, max(visits // (halving + mixing), least))
     if rows < training.batch_size:
         raise ConfigError(
             f"Trials would train {rows:,} rows, fewer than a batch of "

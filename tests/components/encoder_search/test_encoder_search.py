@@ -5,7 +5,7 @@ import itertools
 import math
 import pathlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ class FakeTrainer:
 
     def __init__(
         self,
-        tables: list[Mapping[str, float]],
+        tables: Sequence[Mapping[str, float]],
         noise: float = 0.0,
         draw: int = 0,
     ) -> None:
@@ -285,7 +285,11 @@ def test_least_squares_finds_additive_effects_exactly() -> None:
     finalists = [("a", "a", "a"), ("b", "b", "b"), ("c", "b", "c")]
     choices = options(finalists)
     assert choices == (("a", "b", "c"), ("a", "b"), ("a", "b", "c"))
-    worth = [{"a": 0.0, "b": 1.0, "c": -2.0}, {"a": 0.0, "b": 3.0}, {"b": 5, "c": 7}]
+    worth: list[Mapping[str, float]] = [
+        {"a": 0.0, "b": 1.0, "c": -2.0},
+        {"a": 0.0, "b": 3.0},
+        {"b": 5, "c": 7},
+    ]
     seeds = (1, 2)
     trials = design(choices, [], seeds, 12, random_seed=0)
     observed = [

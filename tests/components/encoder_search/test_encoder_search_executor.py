@@ -21,7 +21,7 @@ from clickwright.components.discretizer.scale import scale
 from clickwright.components.encoder_search import executor as executor_module
 from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.encoder_search.executor import Executor
-from clickwright.components.encoder_search.params import SearchParams
+from clickwright.components.encoder_search.params import Encoder, SearchParams
 from clickwright.components.encoder_search.trial import Trial, TrialResult
 from clickwright.models.training.run import HYPERPARAMETER
 from clickwright.schemas.discretization_plan import DiscretizationPlan
@@ -57,7 +57,7 @@ TRAINING = {
     "learning_rate_decay": 0.5,
     "device": "cpu",
 }
-ENCODERS = ("linear", "buckets", "autodis")
+ENCODERS: tuple[Encoder, ...] = ("linear", "buckets", "autodis")
 
 
 def _columns(seed: int) -> dict[str, Any]:
@@ -125,10 +125,12 @@ def run(inputs: dict[str, list[types.Artifact]], tmp_path: pathlib.Path) -> Run:
             model=MODEL,
             training=TRAINING,
             search=search,
-            checkpoint_dir=state and str(state),
+            checkpoint_dir=str(state) if state else None,
         )
-        outputs = {"plan": PlanArtifact(), "hyperparameters": None}
-        outputs["hyperparameters"] = standard_artifacts.HyperParameters()
+        outputs: dict[str, types.Artifact] = {
+            "plan": PlanArtifact(),
+            "hyperparameters": standard_artifacts.HyperParameters(),
+        }
         for name, artifact in outputs.items():
             artifact.uri = str(tmp_path / "outputs" / name)
             pathlib.Path(artifact.uri).mkdir(parents=True)
@@ -261,6 +263,24 @@ def test_rows_are_capped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor_module, "TrialTrainer", Counting)
     run(SearchParams(encoders=ENCODERS, max_rows=1000))
     assert seen == [(1000, 1000)]
+
+
+def test_a_small_budget_leaves_a_whole_batch(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = []
+
+    class Counting(FakeTrainer):
+        trials: list[Trial] = []  # noqa: RUF012
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            rows.append(self.train.rows)
+
+    monkeypatch.setattr(executor_module, "TrialTrainer", Counting)
+    # 3 finalists with 3 seeds train 54 epochs; mixing would take 30 more.
+    run(SearchParams(encoders=ENCODERS, budget=0.125 * 3))
+    assert rows == [TRAINING["batch_size"]]
 
 
 def test_a_budget_below_a_batch_is_refused(run: Run) -> None:

@@ -1,6 +1,7 @@
 """The trials of the search."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,10 +11,14 @@ from clickwright.models import registry
 from clickwright.models.training.in_memory_examples import InMemoryExamples
 from clickwright.models.training.params import TrainingParams
 from clickwright.schemas.model_input import ModelInput
-from clickwright.schemas.numeric_encoding import BucketsEncoding, LinearEncoding
+from clickwright.schemas.numeric_encoding import (
+    BucketsEncoding,
+    LinearEncoding,
+    NumericEncoding,
+)
 
 FIELDS = ("step", "slope")
-TABLE = {
+TABLE: Mapping[str, NumericEncoding] = {
     "linear": LinearEncoding(),
     "buckets": BucketsEncoding(boundaries=tuple(np.linspace(-1.5, 1.5, 15).tolist())),
 }
