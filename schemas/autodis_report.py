@@ -102,16 +102,16 @@ class FieldReport(StrictModel):
 
     @pydantic.model_validator(mode="after")
     def _of_one_grid(self) -> Self:
-        curves = {
-            "assignments": self.assignments,
-            "embedding": self.embedding and self.embedding.path,
-            "response": self.response,
-        }
-        for name, curve in curves.items():
-            if curve is not None and len(curve) != len(self.grid):
+        entries = {"response": len(self.response)}
+        if self.assignments is not None:
+            entries["assignments"] = len(self.assignments)
+        if self.embedding is not None:
+            entries["embedding"] = len(self.embedding.path)
+        for name, found in entries.items():
+            if found != len(self.grid):
                 raise ValueError(
                     f"`{name}` must have one entry a value of the grid, "
-                    f"{len(self.grid)}. Received: {len(curve)}"
+                    f"{len(self.grid)}. Received: {found}"
                 )
         return self
 

@@ -73,6 +73,6 @@ def _copy(layer: FusedEmbedding, kept: Sequence[ModelInput]) -> keras.Model:
     if fields.embeddings is not None:
         rows = [layer.row_ranges[name][0] for name in fields.row_ranges]
         fields.embeddings.assign(keras.ops.take(layer.embeddings, rows, axis=0))
-    if fields.numeric is not None:
+    if fields.numeric is not None and layer.numeric is not None:
         fields.numeric.set_weights(layer.numeric.get_weights())
     return model

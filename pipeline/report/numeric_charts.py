@@ -1,7 +1,7 @@
 """Figures of one numeric field, as `charts` has those of the rest.
 
-Values lie on the axes by their place in the grid, which holds as many where rows are
-many: heavy tails leave room for what is not tail.
+Values lie on the axes by their place in the grid, evenly apart: heavy tails leave room
+for what is not tail.
 """
 
 import math

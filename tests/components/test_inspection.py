@@ -460,7 +460,8 @@ def test_a_model_without_embeddings_still_has_responses(
     )
     price = found.fields["price"]
     assert price.response == report.fields["price"].response
-    assert price.assignments is price.usage is price.embedding is None
+    assert price.assignments is None
+    assert price.usage is None and price.embedding is None
 
 
 @pytest.mark.parametrize("value", [None, 3.0])

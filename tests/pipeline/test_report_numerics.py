@@ -12,7 +12,7 @@ from report_page import Page, figures, table
 from report_record import HOSTILE, finished_run
 
 from clickwright.pipeline.report.render import render
-from clickwright.schemas.autodis_report import FILE_NAME, AutoDisReport
+from clickwright.schemas.autodis_report import FILE_NAME, AutoDisReport, FieldReport
 from clickwright.schemas.errors import DataError
 
 BINNED = [n for n, (_, bins) in ENCODINGS.items() if bins]
@@ -214,3 +214,9 @@ def test_a_file_that_is_no_report_is_refused_by_name(
         (tmp_path / FILE_NAME).write_text(text)
     with pytest.raises(DataError, match=f"{FILE_NAME}: There is no readable report"):
         AutoDisReport.read(tmp_path)
+
+
+def test_curves_of_another_grid_are_refused() -> None:
+    field = numeric_report().fields["price"].model_dump()
+    with pytest.raises(ValueError, match=r"`response` .*, 24\. Received: 1"):
+        FieldReport.model_validate({**field, "response": (0.1,)})
