@@ -6,7 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from clickwright.models.layers.numeric.numeric_encoder import NumericEncoder, times
+from clickwright.models.layers.numeric.numeric_encoder import (
+    NumericEncoder,
+    softmax,
+    times,
+)
 
 ANNEALED_FROM = 1.0
 """Temperature at the start of an annealing, unless its end lies above."""
@@ -142,8 +146,7 @@ class AutoDis(NumericEncoder):
         logits = self._scores(x, self.temperatures())
         if not self.mask.all():
             logits = ops.where(self.mask[:, None], logits, -1e30)
-        # Takes the largest off first, so that no exponential overflows.
-        soft = ops.softmax(logits, axis=-1)
+        soft = softmax(logits)
         shared = self.encodings[0]
         if shared.aggregation == "weighted":
             return soft

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from clickwright.models.layers.numeric.numeric_encoder import NumericEncoder
+from clickwright.models.layers.numeric.numeric_encoder import NumericEncoder, softmax
 
 
 @keras.saving.register_keras_serializable(package="clickwright")
@@ -108,14 +108,14 @@ class Nary(NumericEncoder):
         scores = ops.matmul(code * within, self._in_place)  # [F, B, P]
         by_place = ops.concatenate(
             [
-                ops.softmax(scores[:, :, start:stop], axis=-1)
+                softmax(scores[:, :, start:stop])
                 for start, stop in itertools.pairwise(self._starts)
             ],
             axis=-1,
         )
         weights = code * ops.matmul(by_place, self._in_place.T)  # [F, B, R]
         scores = ops.matmul(weights * products[:, -1:], self._in_system)  # [F, B, S]
-        by_system = ops.softmax(scores, axis=-1)
+        by_system = softmax(scores)
         weights = weights * ops.matmul(by_system, self._in_system.T)
         return self.mix(weights, self.rows)
 

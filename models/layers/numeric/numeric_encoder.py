@@ -179,6 +179,16 @@ class NumericEncoder(keras.layers.Layer):
         }
 
 
+def softmax(logits: Any) -> Any:
+    """The softmax over the last axis, which may be of one place."""
+    if logits.shape[-1] == 1:
+        # Keras warns of such a softmax. Still a function of the logits, so that no
+        # weight is without a gradient, of 0.
+        return ops.exp(logits - logits)
+    # Takes the largest off first, so that no exponential overflows.
+    return ops.softmax(logits, axis=-1)
+
+
 def times(initializer: Any, factors: Any) -> Any:
     """An initializer of another's values times these factors."""
 
