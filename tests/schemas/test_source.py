@@ -143,7 +143,9 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: pathlib.Path) -> None:
 
 
 def test_data_sets_are_found_by_name() -> None:
-    assert sorted(SOURCES) == ["frappe", "marketplace", "movielens"]
+    assert sorted(SOURCES) == [
+        *("adult", "criteo_8k", "frappe", "marketplace", "movielens")
+    ]
     for name, source in SOURCES.items():
         assert source_class(name) is source
         assert source.folder().name == name
@@ -155,7 +157,7 @@ def test_an_unknown_data_set_is_refused_with_the_closest_name() -> None:
 
     assert str(caught.value) == (
         "Unknown data set `movielense`. Did you mean `movielens`? "
-        "Fix: use one of frappe, marketplace, movielens"
+        "Fix: use one of adult, criteo_8k, frappe, marketplace, movielens"
     )
 
 
