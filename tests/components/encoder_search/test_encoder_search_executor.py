@@ -52,7 +52,7 @@ MODEL = {
     "params": {"embedding_dim": 4, "hidden_units": [], "batch_norm": False},
 }
 TRAINING = {
-    "batch_size": 256,
+    "batch_size": 64,
     "learning_rate": 0.02,
     "learning_rate_decay": 0.5,
     "device": "cpu",
@@ -279,13 +279,13 @@ def test_a_small_budget_leaves_a_whole_batch(
 
     monkeypatch.setattr(executor_module, "TrialTrainer", Counting)
     # 3 finalists with 3 seeds train 54 epochs; mixing would take 30 more.
-    run(SearchParams(encoders=ENCODERS, budget=0.125 * 3))
+    run(SearchParams(encoders=ENCODERS, budget=0.09))
     assert rows == [TRAINING["batch_size"]]
 
 
 def test_a_budget_below_a_batch_is_refused(run: Run) -> None:
-    with pytest.raises(ConfigError, match="fewer than a batch of 256") as error:
-        run(SearchParams(encoders=ENCODERS, budget=0.01))
+    with pytest.raises(ConfigError, match="fewer than a batch of 64") as error:
+        run(SearchParams(encoders=ENCODERS, budget=0.005))
     assert "raise `budget`" in error.value.fix
 
 
