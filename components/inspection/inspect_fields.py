@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from clickwright.components.evaluation.score_files import read_batches
 from clickwright.components.inspection import measures
 from clickwright.components.inspection.click_bins import ClickBins
 from clickwright.components.inspection.even_sample import EvenSample
@@ -62,7 +63,7 @@ def inspect_fields(
 ) -> AutoDisReport:
     """Inspects every field of the plan.
 
-    All rows of all splits are read once. Use of the bins is measured on an even
+    The numeric columns of all rows of all splits are read once. Use of the bins is measured on an even
     sample of the training split; a response takes one call of the model for each
     value of the grid, on the same few validation rows.
 
@@ -136,10 +137,11 @@ def _read(
                 values.add(batch.values)
                 for bins, column in zip(clicks, batch.values.T, strict=True):
                     bins.add(column, batch.label, batch.weight)
-            if split == VALID:
-                serialized.add(batch.serialized)
             done += len(batch.values)
             progress.info("read", extra={"rows": done, "total": None, "detail": split})
+    for path in files[VALID]:
+        for records in read_batches(path):
+            serialized.add(records.numpy())
     return _Data(tallies, clicks, values.rows(), serialized.rows())
 
 

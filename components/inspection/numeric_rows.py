@@ -2,13 +2,10 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from clickwright.components.evaluation.score_files import read_batches
-from clickwright.schemas.errors import DataError
+from clickwright.components.discretizer.example_columns import ExampleColumns
 from clickwright.schemas.spec import FeatureSpec
 
 
@@ -21,13 +18,11 @@ class NumericRows:
             unit; NaN is missing.
         label: [N] float64, NaN where there is none.
         weight: [N] float64; ones where the spec names no weight.
-        serialized: [N] tf.Examples as they were read.
     """
 
     values: np.ndarray
     label: np.ndarray
     weight: np.ndarray
-    serialized: np.ndarray
 
 
 def read_numeric_rows(paths: Sequence[str], spec: FeatureSpec) -> Iterator[NumericRows]:
@@ -36,33 +31,18 @@ def read_numeric_rows(paths: Sequence[str], spec: FeatureSpec) -> Iterator[Numer
     Raises:
         DataError: a file is damaged, or a column is not of the spec's type.
     """
-    columns = spec.columns()
-    numeric = [spec.column_of(name) for name in spec.numeric_features()]
-    wanted = {*numeric, spec.label_column, *([spec.weight] if spec.weight else [])}
-    features = {
-        name: tf.io.RaggedFeature(tf.dtypes.as_dtype(columns[name].dtype))
-        for name in sorted(wanted)
+    features: dict[str, tuple[str, str]] = {
+        name: (spec.column_of(name), feature.dtype)
+        for name, feature in spec.numeric_features().items()
     }
+    # No feature has the name of a label.
+    read = {**features, spec.label: (spec.label_column, "int64")}
+    columns = ExampleColumns(read, spec.weight)
     for path in paths:
-        for batch in read_batches(path):
-            try:
-                parsed = tf.io.parse_example(batch, features)
-            except tf.errors.InvalidArgumentError as error:
-                raise DataError(
-                    f"The examples do not fit the spec: {error.message}",
-                    where=path,
-                    fix="ingest the log again with the spec of this run",
-                ) from error
-            found = {name: _first(column) for name, column in parsed.items()}
+        for found, weight in columns.read(path):
+            label = found[spec.label]
             yield NumericRows(
-                np.stack([found[name] for name in numeric], axis=1),
-                found[spec.label_column],
-                found[spec.weight] if spec.weight else np.ones(len(batch)),
-                batch.numpy(),
+                np.stack([found[name] for name in features], axis=1),
+                label,
+                np.ones(len(label)) if weight is None else weight,
             )
-
-
-def _first(column: Any) -> np.ndarray:
-    """The one value of each row, NaN where there is none, `[N]`."""
-    values = tf.cast(column, tf.float64)
-    return np.asarray(values.to_tensor(np.nan, shape=[None, 1])[:, 0])
