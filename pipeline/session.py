@@ -53,6 +53,7 @@ _ROWS_OF = {
     "Discretizer": ("train",),
     "SpecTransform": SPLITS,
     "Trainer": ("train",),
+    "NumericInspector": SPLITS,
     "ModelEvaluator": ("valid", "test"),
 }
 

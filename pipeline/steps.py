@@ -33,7 +33,7 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
     "EncoderSearch": ("SpecTransform", "Discretizer"),
     "Trainer": ("SpecTransform", "EncoderSearch"),
     "PreviousReport": ("LogExampleGen",),
-    "NumericInspector": ("LogExampleGen", "Discretizer", "EncoderSearch", "Trainer"),
+    "NumericInspector": ("LogExampleGen", "EncoderSearch", "Trainer"),
     "LatestBlessedModel": ("Trainer",),
     "ModelEvaluator": ("LogExampleGen", "Trainer"),
     "Publisher": ("Trainer", "ModelEvaluator"),
@@ -54,14 +54,12 @@ def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
     What is for numeric features is there where the spec has some, the search where
     one of them asks for it.
     """
-    absent = set() if config.numeric else set(_NUMERIC)
+    found = {n: u for n, u in _UPSTREAM.items() if config.numeric or n not in _NUMERIC}
     if config.search is None:
-        absent.add("EncoderSearch")
-    return {
-        name: tuple(u for u in before if u not in absent)
-        for name, before in _UPSTREAM.items()
-        if name not in absent
-    }
+        del found["EncoderSearch"]
+        if config.numeric:  # inspects by the plan of the rules
+            found["NumericInspector"] = ("LogExampleGen", "Discretizer", "Trainer")
+    return {n: tuple(u for u in before if u in found) for n, before in found.items()}
 
 
 def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:

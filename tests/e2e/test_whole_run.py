@@ -90,7 +90,8 @@ def test_the_second_model_takes_data_from_the_cache_and_meets_the_first(
     assert deepfm["baseline"]["auc"] == pytest.approx(
         logistic["metrics"]["test"]["auc"]
     )
-    for name in ("LogExampleGen", "StatisticsGen", "DataValidator", "SpecTransform"):
+    data = ("LogExampleGen", "StatisticsGen", "DataValidator", "Discretizer")
+    for name in (*data, "SpecTransform"):
         assert states(deepfm)[name] == "cached"
     assert states(deepfm)["Trainer"] == "complete"
 
@@ -126,7 +127,8 @@ def test_the_published_model_loads_in_the_loader_of_model_servers(
 
     assert probability.shape == (50,)
     assert ((probability > 0) & (probability < 1)).all()
-    assert set(loaded.signature_def) >= {"serving_default", "predict_raw"}
+    signatures = {"serving_default", "predict_raw", "numeric_health"}
+    assert set(loaded.signature_def) >= signatures
 
 
 def test_the_report_shows_the_summary(
@@ -150,7 +152,7 @@ def test_an_identical_run_takes_everything_from_the_cache(
     assert code == 0, shown
     again = json.loads(out)
     worked = {n for n, s in states(again).items() if s != "cached"}
-    assert worked == {"PreviousStatistics", "LatestBlessedModel"}
+    assert worked == {"PreviousStatistics", "PreviousReport", "LatestBlessedModel"}
     assert again["metrics"] == two_models[-1]["metrics"]
     assert again["published"] == two_models[-1]["published"]
 
@@ -163,7 +165,8 @@ def test_a_plan_knows_what_is_cached(
 
     assert code == 0
     lines = {line.split()[0]: line for line in out.splitlines() if line.split()}
-    for name in ("LogExampleGen", "Trainer", "ModelEvaluator", "Publisher"):
+    cached = ("LogExampleGen", "Discretizer", "Trainer", "NumericInspector")
+    for name in (*cached, "ModelEvaluator", "Publisher"):
         assert "cached" in lines[name]
     assert "item" in lines
 
@@ -189,7 +192,7 @@ def serialize(row: Mapping[str, Any]) -> bytes:
 
 @pytest.mark.parametrize(
     ("after", "at_work"),
-    [("DataValidator", "SpecTransform"), ("SpecTransform", "Trainer")],
+    [("Discretizer", "SpecTransform"), ("SpecTransform", "Trainer")],
 )
 def test_a_run_that_is_killed_goes_on_where_it_was(
     after: str, at_work: str, tmp_path: pathlib.Path

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from transformed_shop import SPEC, Transformed
+from transformed_shop import PLAN, SPEC, Transformed
 
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
@@ -25,7 +25,8 @@ ITEM = (ModelInput("item", "id", "item", "item", 5),)
 
 
 def read(transformed: Transformed, **options: Any) -> Examples:
-    inputs = SPEC.model_inputs(vocabulary_sizes(SPEC, transformed.output))
+    sizes = vocabulary_sizes(SPEC, transformed.output)
+    inputs = SPEC.model_inputs(sizes, PLAN.encodings())
     files = example_files([str(transformed.train / "*")])
     return read_examples(
         files,
@@ -38,14 +39,15 @@ def read(transformed: Transformed, **options: Any) -> Examples:
 
 
 def rows_of(examples: Examples, seed: tuple[int, ...] | None = None) -> list[Any]:
-    """Every row as one tuple of numbers."""
+    """Every row as one tuple of numbers, a missing one as -1e9."""
     rows = []
     for batch in examples.batches(256, seed):
         columns = [
             np.asarray(values).reshape(len(batch.labels), -1)
             for values in (*batch.features.values(), batch.labels, batch.weights)
         ]
-        rows += [tuple(row) for row in np.concatenate(columns, axis=1).tolist()]
+        table = np.nan_to_num(np.concatenate(columns, axis=1), nan=-1e9)
+        rows += [tuple(row) for row in table.tolist()]
     return rows
 
 
