@@ -97,6 +97,10 @@ class AutoDisEncoding(StrictModel):
     use_bias: bool = True
     """Whether the scores have biases. Without them the order of the meta-embeddings
     is the same for all positive values, so that a field cannot tell ranges apart."""
+    low: float = -2.0
+    """With biases the meta-embeddings start spread evenly from here to `high`, in the
+    unit of the scaled value."""
+    high: float = 2.0
     skip: Annotated[float, Field(ge=0.0)] = 0.1
     """Factor of the skip connection (`full`)."""
     slope: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.01
@@ -105,6 +109,12 @@ class AutoDisEncoding(StrictModel):
     """`max` and `topk` keep the largest weights alone, with the gradient of all."""
     top_k: Annotated[int, Field(ge=1)] = 3
     """Weights that `topk` keeps."""
+
+    @pydantic.model_validator(mode="after")
+    def _span(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"`low` must be below `high` ({self.low} >= {self.high})")
+        return self
 
 
 class NaryEncoding(StrictModel):

@@ -138,9 +138,12 @@ def _autodis(
         reasons["temperature"] = (
             f"{temperature:g}: a tenth of the scaled values' deviation, 1 at most"
         )
+    low, high = _middle(scaling, s)
     return (
         AutoDisEncoding(
             meta_embeddings=count,
+            low=low,
+            high=high,
             temperature=temperature,
             temperature_mode=given.temperature_mode,
             form=given.form,
@@ -201,9 +204,27 @@ def _midpoints(values: np.ndarray) -> np.ndarray:
     return np.where(middle > values[:-1], middle, values[1:])
 
 
+def _span(scaling: Scaling, s: FieldStatistics) -> tuple[float, float]:
+    """The scaled values but for half a percent on either side; all where one is left."""
+    if s.quantiles:
+        outer = np.array([s.quantiles[1], s.quantiles[-2]])
+        low, high = scale(scaling, outer).tolist()
+        if low < high:
+            return low, high
+    return _range(scaling)
+
+
 def _range(scaling: Scaling) -> tuple[float, float]:
     low, high = scale(scaling, np.array([scaling.low, scaling.high])).tolist()
     return (low, high) if low < high else (low, low + 1.0)
+
+
+def _middle(scaling: Scaling, s: FieldStatistics) -> tuple[float, float]:
+    """The scaled values between which 98 % of the rows lie."""
+    known = np.linspace(0.0, 1.0, len(s.quantiles) or 2)
+    raw = np.interp([0.01, 0.99], known, s.quantiles or (s.low, s.high))
+    low, high = scale(scaling, raw).tolist()
+    return (low, high) if low < high else _range(scaling)
 
 
 def _unit(scaling: Scaling, s: FieldStatistics) -> float:

@@ -47,8 +47,12 @@ class AutoDis(NumericEncoder):
     `reduced` and `F H (D + H + 1)` for `full`; biases add `F H` and `2 F H`, the
     embeddings of missing values `F D`, learned temperatures `F`.
 
-    Weights of the network start uniform: in +-0.01 without biases, as in the MindSpore
-    code; with them `w` and `b` in +-1, so that ranges of values differ from the start.
+    Without biases `w` starts uniform in +-0.01, as in the MindSpore code, and `W`
+    Glorot-uniform. With them the network starts as `v = -((x - c) / d)^2 temperature`
+    and a term that all scores share, `c` the centre of a meta-embedding; the centres
+    lie evenly, `d` apart, from `low` to `high`. So ranges of values differ from the
+    start, at any scale: chance weights leave most ranges to one meta-embedding, which a
+    low temperature makes hard to undo.
 
     Args:
         names: see `NumericEncoder`, as all arguments.
@@ -69,7 +73,7 @@ class AutoDis(NumericEncoder):
     """
 
     kind = "autodis"
-    per_field = frozenset({"meta_embeddings", "temperature"})
+    per_field = frozenset({"meta_embeddings", "temperature", "low", "high"})
 
     def build(self, input_shape: Any) -> None:
         """Makes the networks and the meta-embeddings, `[F, H, D]`."""
@@ -77,46 +81,19 @@ class AutoDis(NumericEncoder):
         sizes = np.array([e.meta_embeddings for e in self.encodings])
         fields, largest = len(sizes), int(sizes.max())
         self.mask = np.arange(largest) < sizes[:, None]  # [F, H]
-        shared = self.encodings[0]
-        start = 1.0 if shared.use_bias else 0.01
-
-        def network(name: str, shape: tuple[int, ...], scale: Any) -> Any:
-            uniform = keras.initializers.RandomUniform(-1.0, 1.0)
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                initializer=times(uniform, scale),
-                autocast=False,
-            )
-
-        self.first = network("first", (fields, largest), start * self.mask)
+        self._given = np.array([[e.temperature] for e in self.encodings], np.float32)
         self.first_bias = self.second = self.second_bias = None
-        if shared.use_bias:
-            self.first_bias = network("first_bias", (fields, largest), self.mask)
-        if shared.form == "full":
-            pairs = self.mask[:, :, None] & self.mask[:, None, :]  # [F, H, H]
-            glorot = np.sqrt(3.0 / sizes)[:, None, None]
-            self.second = network("second", (fields, largest, largest), glorot * pairs)
-            if shared.use_bias:
-                self.second_bias = self.add_weight(
-                    name="second_bias",
-                    shape=(fields, largest),
-                    initializer="zeros",
-                    autocast=False,
-                )
+        if self.encodings[0].use_bias:
+            self._build_with_biases()
+        else:
+            self._build_without_biases()
         self.meta_embeddings = self.add_embeddings(
             "meta_embeddings", (fields, largest, self.width), self.mask[:, :, None]
         )
-        given = np.array([[e.temperature] for e in self.encodings], np.float32)
-        self._given = given  # [F, 1]
-        if shared.temperature_mode == "learned":
-            self.log_temperature = self.add_weight(
-                name="log_temperature",
-                shape=(fields, 1),
-                initializer=times(keras.initializers.Ones(), np.log(given)),
-                autocast=False,
-            )
-        if shared.temperature_mode == "annealed":
+        mode = self.encodings[0].temperature_mode
+        if mode == "learned":
+            self.log_temperature = self._add("log_temperature", np.log(self._given))
+        if mode == "annealed":
             self.steps = self.add_weight(
                 name="steps",
                 shape=(),
@@ -125,6 +102,48 @@ class AutoDis(NumericEncoder):
                 trainable=False,
                 aggregation="only_first_replica",
             )
+
+    def _build_with_biases(self) -> None:
+        """Scores that choose the meta-embedding whose centre is nearest."""
+        low = np.array([[e.low] for e in self.encodings])  # [F, 1]
+        high = np.array([[e.high] for e in self.encodings])
+        steps = np.maximum(self.mask.sum(axis=1, keepdims=True) - 1, 1)
+        apart = (high - low) / steps
+        # `((x - low)^2 - (x - centre)^2) / apart^2`, over the temperature: linear in x.
+        centres = np.arange(self.mask.shape[1]) * apart  # [F, H], from `low` on
+        scale = self._given / apart**2
+        slopes, offsets = 2.0 * scale * centres, -scale * centres**2
+        if self.encodings[0].form == "reduced":
+            self.first = self._add("first", slopes * self.mask)
+            offsets = offsets - slopes * low
+            self.first_bias = self._add("first_bias", offsets * self.mask)
+            return
+        # The first unit is `x - low` and carries the line; the others bend at their
+        # centres, and count only as training makes them.
+        self.first = self._add("first", self.mask.astype(np.float64))
+        self.first_bias = self._add("first_bias", -(low + centres) * self.mask)
+        pairs = self.mask[:, :, None] & self.mask[:, None, :]  # [F, H, H]
+        second = -self.encodings[0].skip * np.eye(self.mask.shape[1]) * pairs
+        second[:, 0] += slopes * self.mask
+        self.second = self._add("second", second)
+        self.second_bias = self._add("second_bias", offsets * self.mask)
+
+    def _build_without_biases(self) -> None:
+        self.first = self._add("first", 0.01 * self.mask, random=True)
+        if self.encodings[0].form == "full":
+            pairs = self.mask[:, :, None] & self.mask[:, None, :]  # [F, H, H]
+            glorot = np.sqrt(3.0 / self.mask.sum(axis=1))[:, None, None]
+            self.second = self._add("second", glorot * pairs, random=True)
+
+    def _add(self, name: str, values: Any, random: bool = False) -> Any:
+        """A weight that starts at these values, or uniform between them and minus."""
+        initializer = keras.initializers.RandomUniform(-1.0, 1.0) if random else "ones"
+        return self.add_weight(
+            name=name,
+            shape=values.shape,
+            initializer=times(keras.initializers.get(initializer), values),
+            autocast=False,
+        )
 
     def encode(self, x: Any, training: bool | None) -> Any:
         """Mixes the meta-embeddings."""
