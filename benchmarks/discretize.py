@@ -147,7 +147,7 @@ def _write_rows(folder: pathlib.Path, rows: int, fields: int) -> None:
         n = len(part)
         columns: dict[str, Any] = {"click": _lists(rng.integers(0, 2, n), None)}
         for i in range(fields):
-            values = shapes[i % len(shapes)](n).astype(np.float32)
+            values = np.asarray(shapes[i % len(shapes)](n), np.float32)
             columns[f"x{i}"] = _lists(values, rng.random(n) < 0.2)
         batch = pa.RecordBatch.from_pydict(columns)
         name = f"data_tfrecord-{shard:05d}-of-{SHARDS:05d}.gz"

@@ -1,11 +1,13 @@
 """Whether examples, statistics, schema and spec belong together."""
 
+from typing import TypeAlias
+
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from clickwright.components.discretizer.example_columns import TYPES, ExampleColumns
 from clickwright.schemas.errors import ConfigError, DataError
 
-_Statistics = statistics_pb2.FeatureNameStatistics
+_Statistics: TypeAlias = statistics_pb2.FeatureNameStatistics
 _NAMES = {
     _Statistics.INT: "int64",
     _Statistics.FLOAT: "float32",

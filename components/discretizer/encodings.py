@@ -45,6 +45,8 @@ _ROWS_A_BUCKET = 200
 _BUCKETS = (4, 64)
 _TEMPERATURE = 0.1
 _SIGMA = 0.5
+_APART = 1e-3
+"""Smallest relative width of a range that meta-embeddings start spread over."""
 
 
 def choose_encoder(
@@ -139,6 +141,10 @@ def _autodis(
             f"{temperature:g}: a tenth of the scaled values' deviation, 1 at most"
         )
     low, high = _middle(scaling, s)
+    reasons["range"] = (
+        f"{low:.3g} to {high:.3g}, where nearly all scaled values are: over it the "
+        f"meta-embeddings start spread"
+    )
     return (
         AutoDisEncoding(
             meta_embeddings=count,
@@ -204,27 +210,23 @@ def _midpoints(values: np.ndarray) -> np.ndarray:
     return np.where(middle > values[:-1], middle, values[1:])
 
 
-def _span(scaling: Scaling, s: FieldStatistics) -> tuple[float, float]:
-    """The scaled values but for half a percent on either side; all where one is left."""
-    if s.quantiles:
-        outer = np.array([s.quantiles[1], s.quantiles[-2]])
-        low, high = scale(scaling, outer).tolist()
-        if low < high:
-            return low, high
-    return _range(scaling)
-
-
 def _range(scaling: Scaling) -> tuple[float, float]:
     low, high = scale(scaling, np.array([scaling.low, scaling.high])).tolist()
     return (low, high) if low < high else (low, low + 1.0)
 
 
 def _middle(scaling: Scaling, s: FieldStatistics) -> tuple[float, float]:
-    """The scaled values between which 98 % of the rows lie."""
+    """The scaled values between which 98 % of the rows lie; all where that is none.
+
+    Ends are never so close together that float32 gets lost between them.
+    """
     known = np.linspace(0.0, 1.0, len(s.quantiles) or 2)
     raw = np.interp([0.01, 0.99], known, s.quantiles or (s.low, s.high))
-    low, high = scale(scaling, raw).tolist()
-    return (low, high) if low < high else _range(scaling)
+    ends = [tuple(scale(scaling, raw).tolist()), _range(scaling)]
+    for low, high in ends:
+        if high - low > _APART * max(1.0, abs(low)):
+            return low, high
+    return low, low + max(1.0, abs(low))
 
 
 def _unit(scaling: Scaling, s: FieldStatistics) -> float:

@@ -1,6 +1,6 @@
 """The columns of TFRecord files of tf.Examples that the Discretizer reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 import numpy as np
@@ -26,7 +26,7 @@ class ExampleColumns:
     """
 
     def __init__(
-        self, features: dict[str, tuple[str, str]], weight: str | None
+        self, features: Mapping[str, tuple[str, str]], weight: str | None
     ) -> None:
         self.names = list(features)
         self._columns = {name: column for name, (column, _) in features.items()}

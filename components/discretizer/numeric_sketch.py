@@ -40,7 +40,8 @@ class NumericSketch:
         self._finite = self._zero = self._negative = self._integer = 0.0
         self._low, self._high = math.inf, -math.inf
         self._mean = self._squares = 0.0
-        self._values, self._weights = np.empty(0), np.empty(0)
+        self._values: np.ndarray = np.empty(0)
+        self._weights: np.ndarray = np.empty(0)
         self._quantiles: sketches.QuantilesSketch | None = None
 
     def add(

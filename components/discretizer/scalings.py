@@ -56,23 +56,21 @@ def scaling_of(kind: ScalingKind, statistics: FieldStatistics) -> Scaling:
         return plain
     if s.distinct == 1:
         return plain.model_copy(update={"shift": s.low})
+    shift, width = 0.0, 1.0
     match kind:
-        case "none":
-            return plain
         case "min_max":
-            constants = {"shift": s.low, "width": s.high - s.low}
+            shift, width = s.low, s.high - s.low
         case "z_score":
-            constants = {"shift": s.mean, "width": s.deviation}
+            shift, width = s.mean, s.deviation
         case "log1p" | "signed_log":
             logs = curve(plain.model_copy(update={"kind": kind}), _quantiles(s))
-            mean, deviation = _moments(logs)
-            constants = {"shift": mean, "width": deviation}
+            shift, width = _moments(logs)
         case "quantile_rank":
             few = s.values if s.distinct <= FEW_DISTINCT else ()
             return Scaling(kind=kind, low=s.low, high=s.high, knots=few or s.quantiles)
-    if not constants["width"] > 0:  # values too close together for float64
-        constants["width"] = 1.0
-    return Scaling(kind=kind, low=s.low, high=s.high, **constants)
+    # Values too close together for float64 have no deviation.
+    width = width if width > 0 else 1.0
+    return Scaling(kind=kind, low=s.low, high=s.high, shift=shift, width=width)
 
 
 def scaled_moments(

@@ -19,7 +19,8 @@ RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(3.0, 2.0, ROWS)
 
 
-def decide(values: np.ndarray, **options: Any) -> FieldPlan:
+def decide(values: np.ndarray, **options: Any) -> Any:
+    """The FieldPlan; its encoding may be of any kind."""
     return plan_of(numeric_spec({"x": options}), {"x": values}).fields["x"]
 
 
@@ -62,10 +63,8 @@ def test_the_shape_of_a_field_decides_its_scaling(
     field = decide(values)
     assert field.scaling.kind == kind
     assert words in field.reasons["scaling"]
-    assert (field.scaling.low, field.scaling.high) == (
-        np.float32(values.min()),
-        np.float32(values.max()),
-    )
+    assert field.scaling.low == float(np.float32(values.min()))
+    assert field.scaling.high == float(np.float32(values.max()))
     assert field.given == ()
 
 
@@ -151,6 +150,18 @@ def test_no_more_meta_embeddings_than_distinct_values() -> None:
     field = decide(np.arange(ROWS) % 5, encoder="autodis")
     assert field.encoding.meta_embeddings == 5
     assert "as many as there are distinct values" in field.reasons["meta_embeddings"]
+
+
+def test_meta_embeddings_start_where_nearly_all_values_are() -> None:
+    field = decide(np.append(NORMAL, [50.0]))
+    wanted = scaled(field, np.quantile(NORMAL, [0.01, 0.99]))
+    found = (field.encoding.low, field.encoding.high)
+    assert found == pytest.approx(tuple(wanted), abs=0.05)
+    rare = decide(np.where(np.arange(ROWS) < 40, NORMAL, 0.0), encoder="autodis")
+    assert rare.encoding.low == scaled(rare, [rare.scaling.low])[0]
+    assert rare.encoding.high == scaled(rare, [rare.scaling.high])[0]
+    tiny = decide(NORMAL * 1e-30, encoder="autodis", scaling="none")
+    assert tiny.encoding.high - tiny.encoding.low == 1.0
 
 
 def test_the_temperature_follows_the_spread_of_the_scaled_values() -> None:
