@@ -67,9 +67,10 @@ def _steps(
         from tfx.proto import example_gen_pb2, transform_pb2
         from tfx.types import channel_utils, standard_artifacts
 
+        from clickwright.components.discretizer.artifacts import DiscretizationPlan
         from clickwright.components.ingestion.component import LogExampleGen
         from clickwright.components.transform.component import SpecTransform
-        from clickwright.models.preprocessing import SPEC_KEY
+        from clickwright.models.preprocessing import PLAN_KEY, SPEC_KEY
         from clickwright.schemas.marketplace.source import (
             MarketplaceOptions,
             MarketplaceSource,
@@ -123,14 +124,21 @@ def _steps(
     schema.uri = str(work / "schema")
     (work / "schema").mkdir()
     write_schema(flat, work / "schema" / "schema.pbtxt")
+    plan = _plan(flat, parquet / "all")
+    plan_artifact = DiscretizationPlan()
+    plan_artifact.uri = str(work / "plan")
+    (work / "plan").mkdir()
+    plan.write(work / "plan")
     for name, kind, of in (
         ("Transform, stock", "stock", "CsvExampleGen, stock"),
         ("Transform, ours", "ours", "LogExampleGen, Parquet"),
     ):
         inputs = {"examples": [examples[of]], "schema": [schema]}
+        if kind == "ours":
+            inputs["plan"] = [plan_artifact]
         channels = {k: channel_utils.as_channel(v) for k, v in inputs.items()}
         if kind == "ours":
-            component = SpecTransform(channels["examples"], channels["schema"], flat)
+            component = SpecTransform(**channels, spec=flat)
         else:
             component = Transform(
                 **channels,
@@ -138,7 +146,10 @@ def _steps(
                 splits_config=transform_pb2.SplitsConfig(
                     analyze=["train"], transform=["train", "valid", "test"]
                 ),
-                custom_config={SPEC_KEY: flat.model_dump_json()},
+                custom_config={
+                    SPEC_KEY: flat.model_dump_json(),
+                    PLAN_KEY: plan.model_dump_json(),
+                },
             )
         _, seconds = _run(component, inputs, work / name)
         size = sum(
@@ -147,6 +158,17 @@ def _steps(
         )
         steps.append((name, stock_rows if kind == "stock" else rows, seconds, size))
     return steps
+
+
+def _plan(spec: Any, folder: pathlib.Path) -> Any:
+    """The plan of the numeric features, made of all rows at once."""
+    import pyarrow.parquet as pq
+
+    from clickwright.components.discretizer.plan_of import plan_of
+
+    names = [spec.column_of(name) for name in spec.numeric_features()]
+    table = pq.read_table(folder, columns=names)
+    return plan_of(spec, {name: table[name].to_numpy() for name in names})
 
 
 def _run(
