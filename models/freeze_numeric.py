@@ -234,6 +234,8 @@ def _copy_embedding(
     old: FusedEmbedding, new: FusedEmbedding, fields: Mapping[str, _Frozen]
 ) -> None:
     """Copies the table and the encoders that stay, and fills the frozen fields' one."""
+    if old.numeric is None or new.numeric is None:
+        raise ValueError(f"`{old.name}` must have numeric encoders. Received: none.")
     kept = {encoder.names: encoder for encoder in old.numeric.encoders}
     for encoder in new.numeric.encoders:
         if isinstance(encoder, TabulatedEncoder):
@@ -242,5 +244,5 @@ def _copy_embedding(
             encoder.set_weights(kept[encoder.names].get_weights())
     if old.embeddings is not None:
         new.embeddings.assign(old.embeddings)
-    if old.frequency_filter is not None:
+    if old.frequency_filter is not None and new.frequency_filter is not None:
         new.frequency_filter.set_weights(old.frequency_filter.get_weights())

@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pydantic
 
-from clickwright.schemas.numeric_encoding import NumericEncoding
+from clickwright.schemas.numeric_encoding import ModelEncoding
 
-_ENCODING: pydantic.TypeAdapter[NumericEncoding] = pydantic.TypeAdapter(NumericEncoding)
+_ENCODING: pydantic.TypeAdapter[ModelEncoding] = pydantic.TypeAdapter(ModelEncoding)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ModelInput:
     table: str | None = None
     rows: int | None = None
     length: int | None = None
-    numeric: NumericEncoding | None = None
+    numeric: ModelEncoding | None = None
 
     @property
     def may_be_missing(self) -> bool:
@@ -52,9 +52,9 @@ class ModelInput:
         return plain
 
     @classmethod
-    def of(cls, given: "ModelInput | Mapping[str, Any]") -> Self:
+    def of(cls, given: "ModelInput | Mapping[str, Any]") -> "ModelInput":
         """The input itself, or the one that `to_dict` gave."""
-        if isinstance(given, cls):
+        if isinstance(given, ModelInput):
             return given
         fields = dict(given)
         if fields.get("numeric") is not None:

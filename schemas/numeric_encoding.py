@@ -4,6 +4,7 @@ These are resolved settings: what the feature spec leaves open, the Discretizer 
 decided, and every number is there. All boundaries are in the unit of the scaled value.
 """
 
+import itertools
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -33,7 +34,7 @@ class _Bounded(StrictModel):
     @pydantic.model_validator(mode="after")
     def _increasing(self) -> Self:
         b = self.boundaries
-        if any(later <= earlier for earlier, later in zip(b, b[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(b)):
             raise ValueError("`boundaries` must be strictly increasing")
         return self
 
@@ -178,7 +179,12 @@ NumericEncoding = Annotated[
     | PeriodicEncoding
     | AutoDisEncoding
     | NaryEncoding
-    | MLPEncoding
-    | TabulatedEncoding,
+    | MLPEncoding,
     Field(discriminator="kind"),
 ]
+"""What a plan may say of a field."""
+
+ModelEncoding = Annotated[
+    NumericEncoding | TabulatedEncoding, Field(discriminator="kind")
+]
+"""What a model may do with it: a frozen one looks values up."""

@@ -226,7 +226,6 @@ def _encodings(
                 plan.fields[name].scaling,
             )
             for kind in (*params.encoders, plan.fields[name].encoding.kind)
-            if kind != "tabulated"
         }
         for name in fields
     }

@@ -7,9 +7,9 @@ import keras
 import pydantic
 from keras import ops
 
-from clickwright.schemas.numeric_encoding import NumericEncoding
+from clickwright.schemas.numeric_encoding import ModelEncoding
 
-_ENCODING: pydantic.TypeAdapter[NumericEncoding] = pydantic.TypeAdapter(NumericEncoding)
+_ENCODING: pydantic.TypeAdapter[ModelEncoding] = pydantic.TypeAdapter(ModelEncoding)
 
 
 class NumericEncoder(keras.layers.Layer):
@@ -46,7 +46,7 @@ class NumericEncoder(keras.layers.Layer):
     def __init__(
         self,
         names: Sequence[str],
-        encodings: Sequence[NumericEncoding | Mapping[str, Any]],
+        encodings: Sequence[ModelEncoding | Mapping[str, Any]],
         width: int,
         embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None,
@@ -77,7 +77,7 @@ class NumericEncoder(keras.layers.Layer):
         self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
 
     @classmethod
-    def settings(cls, encoding: NumericEncoding) -> str:
+    def settings(cls, encoding: ModelEncoding) -> str:
         """Equal for encodings that one encoder can serve."""
         return encoding.model_dump_json(exclude=set(cls.per_field))
 
