@@ -153,12 +153,14 @@ class _Frozen:
 
     @property
     def line(self) -> FrozenField:
-        """Beside the rows of its table, each cell has a start and a number of parts."""
+        """Its bytes are the rows and, of each cell, a start and a number of parts."""
         return FrozenField(
             encoder=self.encoder,
             points=len(self.table.rows),
             error=self.error,
-            bytes=self.table.rows.nbytes + 8 * len(self.table.parts),
+            bytes=self.table.rows.nbytes
+            + self.missing.nbytes
+            + 8 * len(self.table.parts),
         )
 
 

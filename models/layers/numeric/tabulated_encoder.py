@@ -44,13 +44,17 @@ class TabulatedEncoder(NumericEncoder):
     per_field = frozenset({"low", "high", "intervals"})
 
     def build(self, input_shape: Any) -> None:
-        """Makes the table of all fields, `[R, D]`, and the intervals of the cells."""
-        super().build(input_shape)
-        cells = len(self.names) * CELLS
+        """Makes the table of all fields, `[R, D]`, and the intervals of the cells.
+
+        The rows of missing values come last.
+        """
+        fields = len(self.names)
+        cells = fields * CELLS
         rows = sum(e.intervals + 1 for e in self.encodings)
+        self._of_missing = rows + np.arange(fields, dtype=np.int32)  # [F]
         self.table = self.add_weight(
             name="table",
-            shape=(rows, self.width),
+            shape=(rows + fields, self.width),
             initializer="zeros",
             trainable=False,
             autocast=False,
@@ -94,17 +98,27 @@ class TabulatedEncoder(NumericEncoder):
         starts = [
             start + np.cumsum(p) - p for start, p in zip(first, parts, strict=True)
         ]
-        self.table.assign(np.concatenate(rows))
+        self.table.assign(np.concatenate([*rows, missing]))
         self.parts.assign(np.concatenate(parts))
         self.starts.assign(np.concatenate(starts))
-        self.missing.assign(missing)
 
-    def encode(self, x: Any, training: bool | None) -> Any:
-        """Interpolates between two rows."""
+    def call(self, values: Any, training: bool | None = None) -> Any:
+        """Interpolates between two rows; of a missing value both are one."""
+        x, missing = self.known(values)
+        row, share = self._place(x)  # [B, F]
+        before = ops.where(missing, self._of_missing, row)
+        after = ops.where(missing, self._of_missing, row + 1)
+        first = gather_rows(self.table, before)  # [B, F, D]
+        step = gather_rows(self.table, after) - first
+        encoded = first + ops.expand_dims(share, -1) * step
+        return ops.cast(encoded, self.compute_dtype)
+
+    def _place(self, x: Any) -> tuple[Any, Any]:
+        """The row below each value, and the share of the way to the next."""
         low = np.array([e.low for e in self.encodings], np.float32)
         span = np.array([e.high - e.low for e in self.encodings])
         scale = (CELLS / span).astype(np.float32)
-        place = ops.clip((x - low) * scale, 0.0, float(CELLS))  # [B, F]
+        place = ops.clip((x - low) * scale, 0.0, float(CELLS))
         # The end of the range belongs to the last cell, as that of a cell to its
         # last interval.
         cell = ops.minimum(ops.floor(place), CELLS - 1.0)
@@ -112,7 +126,5 @@ class TabulatedEncoder(NumericEncoder):
         parts = gather_rows(self.parts, at)
         place = (place - cell) * parts
         interval = ops.minimum(ops.floor(place), parts - 1.0)
-        share = ops.expand_dims(place - interval, -1)  # [B, F, 1]
         row = gather_rows(self.starts, at) + ops.cast(interval, "int32")
-        before = gather_rows(self.table, row)  # [B, F, D]
-        return before + share * (gather_rows(self.table, row + 1) - before)
+        return row, place - interval
