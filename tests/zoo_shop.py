@@ -6,6 +6,17 @@ from typing import Any
 import numpy as np
 
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import (
+    AutoDisEncoding,
+    BucketsEncoding,
+    LinearEncoding,
+    LogLinearEncoding,
+    MLPEncoding,
+    NaryEncoding,
+    NumericEncoding,
+    PeriodicEncoding,
+    PiecewiseLinearEncoding,
+)
 
 INPUTS = (
     ModelInput("user", "id", "user", "user", 7),
@@ -28,6 +39,31 @@ FEATURES: dict[str, Any] = {
     for i in INPUTS
 }
 LABELS = np.arange(_ROWS) % 2
+
+_ENCODINGS: Mapping[str, NumericEncoding] = {
+    "autodis": AutoDisEncoding(meta_embeddings=4),
+    "buckets": BucketsEncoding(boundaries=(-0.5, 0.0, 0.5)),
+    "digits": NaryEncoding(low=-2.0, high=2.0),
+    "line": LinearEncoding(),
+    "lines": PiecewiseLinearEncoding(boundaries=(-1.0, 0.0, 1.0)),
+    "logarithm": LogLinearEncoding(),
+    "network": MLPEncoding(hidden_units=4),
+    "waves": PeriodicEncoding(frequencies=3),
+}
+NUMBERS = (
+    *(ModelInput(n, "value", "item", numeric=e) for n, e in _ENCODINGS.items()),
+    INPUTS[0],
+    INPUTS[5],
+)
+"""An input of every encoding, between others."""
+NUMBER_FEATURES: dict[str, Any] = {
+    i.name: FEATURES[i.name]
+    if i in INPUTS
+    else np.where(np.arange(_ROWS) == n, np.nan, _random.normal(size=_ROWS)).astype(
+        np.float32
+    )
+    for n, i in enumerate(NUMBERS)
+}
 
 _TABLES = {"embedding_dim": 4, "embedding_stddev": 0.1}
 _TOWER = {**_TABLES, "hidden_units": (8, 6)}

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from zoo_shop import FEATURES, INPUTS, LABELS, SMALL
+from zoo_shop import FEATURES, INPUTS, LABELS, NUMBER_FEATURES, NUMBERS, SMALL
 
 from clickwright.models import registry
 from clickwright.models.layers.fused_embedding import FusedEmbedding
@@ -144,6 +144,43 @@ def test_every_weight_of_a_model_learns(name: str) -> None:
         if np.array_equal(before[v.path], np.array(v))
     ]
     assert still == []
+
+
+@every_model
+def test_a_model_takes_every_encoding_of_numbers(
+    name: str, tmp_path: pathlib.Path
+) -> None:
+    keras.utils.set_random_seed(5)
+    model = registry.build(name, NUMBERS, SMALL.get(name))
+    trainer = Trainer(
+        model,
+        TrainingParams(epochs=3, batch_size=4, learning_rate=0.05),
+        registry.loss(name, SMALL.get(name)),
+    )
+    before = {v.path: np.array(v) for v in model.trainable_variables}
+    examples = InMemoryExamples(NUMBER_FEATURES, LABELS)
+    records = trainer.train(examples, examples)
+    assert all(np.isfinite(record.loss or np.nan) for record in records)
+    still = [
+        v.path
+        for v in model.trainable_variables
+        if np.array_equal(before[v.path], np.array(v))
+    ]
+    assert still == []
+    want = np.asarray(model(NUMBER_FEATURES, training=False)["probability"])
+    assert ((want > 0) & (want < 1)).all()
+    assert len(np.unique(want)) == len(LABELS)
+
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    got = again(NUMBER_FEATURES, training=False)["probability"]
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+
+    scorer = keras.Model(model.input, {"probability": model.output["probability"]})
+    scorer.export(tmp_path / "saved", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    served = loaded.serve({key: tf.constant(v) for key, v in NUMBER_FEATURES.items()})
+    np.testing.assert_allclose(served["probability"], want, rtol=0, atol=1e-6)
 
 
 @every_model

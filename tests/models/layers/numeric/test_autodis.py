@@ -1,12 +1,18 @@
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from numeric_reference import soft_choice
 
+from clickwright.models import registry
 from clickwright.models.layers.numeric.autodis import AutoDis
-from clickwright.schemas.numeric_encoding import AutoDisEncoding
+from clickwright.models.training.in_memory_examples import InMemoryExamples
+from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.trainer import Trainer
+from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.numeric_encoding import AutoDisEncoding, LinearEncoding
 
 WIDTH = 5
 
@@ -124,6 +130,28 @@ def test_fresh_fields_with_biases_choose_by_range(form: str) -> None:
     layer.build((None, 1))
     choice = np.asarray(layer.assignments(grid(-2, 2, 400, 1))).argmax(axis=2)
     assert len(np.unique(choice)) > 1
+
+
+@FORMS
+def test_fresh_fields_with_biases_choose_the_nearest_centre(form: str) -> None:
+    settings: list[dict[str, Any]] = [
+        {"meta_embeddings": 6, "low": 0.0, "high": 1.0, "temperature": 0.03},
+        {"meta_embeddings": 4, "low": -3.0, "high": 60.0},
+        {"meta_embeddings": 1},
+    ]
+    encodings = [AutoDisEncoding(form=form, **s) for s in settings]  # type: ignore[arg-type]
+    layer = AutoDis(["a", "b", "c"], encodings, 4)
+    layer.build((None, 3))
+    x = np.stack([np.linspace(0, 1, 50), np.linspace(-3, 60, 50), np.zeros(50)], 1)
+    got = np.asarray(layer.assignments(x.astype(np.float32)))
+    for field, e in enumerate(encodings[:2]):
+        centres = np.linspace(e.low, e.high, e.meta_embeddings)
+        apart = (e.high - e.low) / (e.meta_embeddings - 1)
+        logits = -(((x[:, field, None] - centres) / apart) ** 2)
+        want = np.exp(logits)
+        want = want / want.sum(axis=1, keepdims=True)
+        found = got[:, field, : e.meta_embeddings]
+        np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -273,3 +301,30 @@ def test_the_reference_agrees_on_the_choice() -> None:
     for (b, f), value in np.ndenumerate(x):
         want = soft_choice(layer, f, float(value), weights)
         np.testing.assert_allclose(got[b, f], want, rtol=1e-3, atol=1e-6)
+
+
+def test_only_with_biases_a_step_function_is_learned() -> None:
+    """One field of values above 0; the click probability jumps up and down."""
+    random = np.random.default_rng(0)
+    x = random.uniform(0.0, 1.0, 8000).astype(np.float32)
+    probability = np.where(np.floor(x * 4) % 2 == 1, 0.9, 0.1)
+    labels = (random.random(len(x)) < probability).astype(int)
+
+    def auc(encoding: Any) -> float:
+        keras.utils.set_random_seed(1)
+        inputs = (
+            ModelInput("x", "value", "item", numeric=encoding),
+            ModelInput("one", "id", "item", "one", 2),
+        )
+        features = {"x": x, "one": np.ones(len(x), np.int64)}
+        model = registry.build("fm", inputs, {"embedding_dim": 4, "l2": 0.0})
+        train, test = (
+            InMemoryExamples({k: v[part] for k, v in features.items()}, labels[part])
+            for part in (slice(4000), slice(4000, None))
+        )
+        settings = TrainingParams(epochs=6, batch_size=100, learning_rate=0.02)
+        return Trainer(model, settings).train(train, test)[-1].valid_auc or 0.0
+
+    line = auc(LinearEncoding())
+    assert auc(AutoDisEncoding(low=0.0, high=1.0)) > line + 0.05
+    assert auc(AutoDisEncoding(use_bias=False)) < line + 0.05
