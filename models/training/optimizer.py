@@ -48,7 +48,7 @@ def choose_updates(model: keras.Model, params: TrainingParams) -> list[Table]:
         ConfigError: sparse updates are asked for, and a table has a penalty other than
             L2, which they cannot stand in for.
     """
-    tables = []
+    tables: list[Table] = []
     for layer in model._flatten_layers():
         variable = layer.embeddings if isinstance(layer, FusedEmbedding) else None
         if variable is None or not variable.trainable:
