@@ -242,7 +242,7 @@ Two of the features are numbers: the price of the item and the budget of the sho
 The true click probabilities have an AUC of {bayes:.4f} on the test rows; the gap is what
 a model lacks of it.
 
-{_table(header, rows)}{_chosen(lines)}
+{_table(header, rows, words=2)}{_chosen(lines)}
 ![Gap to the true click probabilities](numeric_marketplace.svg)
 """
     chart = _dots_svg(
@@ -326,8 +326,10 @@ def _figures(line: Line) -> dict[str, Any]:
     }
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """A table whose first columns are words, the others numbers."""
+    rules = ["---"] * words + ["---:"] * (len(header) - words)
+    lines = [header, rules, *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
