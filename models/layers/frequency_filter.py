@@ -44,9 +44,7 @@ class FrequencyFilter(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
-        self.inputs = tuple(
-            ModelInput.of(i) for i in inputs
-        )
+        self.inputs = tuple(ModelInput.of(i) for i in inputs)
         if min_frequency < 1:
             raise ValueError(
                 f"`min_frequency` must be at least 1. Received: {min_frequency}"

@@ -106,7 +106,7 @@ class FusedEmbedding(keras.layers.Layer):
         self.row_ranges = self._lay_out()
         """First row and the row past the last one, by name, of inputs that have any."""
         self.rows = max((stop for _, stop in self.row_ranges.values()), default=0)
-        self.embeddings = None
+        self.embeddings: Any = None
         encoded = [i for i in self.inputs if _is_encoded(i)]
         self.numeric = (
             NumericEmbedding(

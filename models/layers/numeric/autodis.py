@@ -82,7 +82,9 @@ class AutoDis(NumericEncoder):
         fields, largest = len(sizes), int(sizes.max())
         self.mask = np.arange(largest) < sizes[:, None]  # [F, H]
         self._given = np.array([[e.temperature] for e in self.encodings], np.float32)
-        self.first_bias = self.second = self.second_bias = None
+        self.first_bias: Any = None
+        self.second: Any = None
+        self.second_bias: Any = None
         if self.encodings[0].use_bias:
             self._build_with_biases()
         else:

@@ -281,7 +281,10 @@ def test_a_tiny_temperature_keeps_its_choices_under_half_precision() -> None:
 
 
 def test_a_field_alone_gives_what_it_gives_among_others() -> None:
-    settings = [{"meta_embeddings": 3, "temperature": 0.7}, {"meta_embeddings": 9}]
+    settings: list[dict[str, Any]] = [
+        {"meta_embeddings": 3, "temperature": 0.7},
+        {"meta_embeddings": 9},
+    ]
     both = AutoDis(["a", "b"], [AutoDisEncoding(**s) for s in settings], WIDTH)
     alone = AutoDis(["a"], [AutoDisEncoding(**settings[0])], WIDTH)
     both.build((None, 2))
@@ -316,7 +319,7 @@ def test_only_with_biases_a_step_function_is_learned() -> None:
             ModelInput("x", "value", "item", numeric=encoding),
             ModelInput("one", "id", "item", "one", 2),
         )
-        features = {"x": x, "one": np.ones(len(x), np.int64)}
+        features: dict[str, Any] = {"x": x, "one": np.ones(len(x), np.int64)}
         model = registry.build("fm", inputs, {"embedding_dim": 4, "l2": 0.0})
         train, test = (
             InMemoryExamples({k: v[part] for k, v in features.items()}, labels[part])

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def test_every_encoder_gives_the_same_on_jax(tmp_path: pathlib.Path) -> None:
     layer = FusedEmbedding(inputs, 4, embeddings_initializer="normal")
     layer.build({name: x.shape for name, x in features.items()})
     weights = {f"weight{n}": w for n, w in enumerate(layer.get_weights())}
-    np.savez(tmp_path / "in.npz", **features, **weights)
+    stored_arrays: dict[str, Any] = {**features, **weights}
+    np.savez(tmp_path / "in.npz", **stored_arrays)
     config = layer.get_config()
     subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(tmp_path), json.dumps(config)],

@@ -97,9 +97,9 @@ for form in ("full", "reduced"):
                         AutoDisEncoding(
                             meta_embeddings=size,
                             temperature=temperature,
-                            form=form,  # type: ignore[arg-type]
-                            temperature_mode=mode,  # type: ignore[arg-type]
-                            aggregation=aggregation,  # type: ignore[arg-type]
+                            form=form,
+                            temperature_mode=mode,
+                            aggregation=aggregation,
                             use_bias=bias,
                             top_k=2,
                         )
