@@ -39,6 +39,9 @@ ENOUGH_ROWS = 1000
 """Rows with a value below which `x * v` is all that can be learned."""
 _ROWS_A_VALUE = 20
 """Rows for each of few distinct values, so that each can have its own row."""
+_MOSTLY_ZERO = 0.5
+"""Share of zeros from which the other values, if they are listed, are amounts of their
+own rather than points of a range: quantiles would hardly see them."""
 _ROWS_A_META_EMBEDDING = 500
 _META_EMBEDDINGS = (4, 20)
 _ROWS_A_BUCKET = 200
@@ -75,6 +78,11 @@ def choose_encoder(
         return "linear", "two values: the value times one row says all"
     if s.distinct <= FEW_DISTINCT and rows >= _ROWS_A_VALUE * s.distinct:
         return "buckets", f"{s.distinct} distinct values: an embedding for each"
+    if _is_lumpy(s) and rows >= ENOUGH_ROWS:
+        return "buckets", (
+            f"{percent(s.zero)} zeros and {s.distinct - 1} other values: an embedding "
+            f"for each"
+        )
     if rows < ENOUGH_ROWS:
         return "linear", f"{rows:,} rows with a value, fewer than {ENOUGH_ROWS:,}"
     many = f"{s.distinct:,}" if s.distinct_is_exact else f"over {s.distinct:,}"
@@ -173,7 +181,9 @@ def _bounded(
     borne = max(fewest, min(most, _with_value(s) // _ROWS_A_BUCKET))
     count = feature.buckets or borne
     low, high = _range(scaling)
-    if s.values and s.distinct <= (feature.buckets or max(borne, FEW_DISTINCT)):
+    few = feature.buckets or max(borne, FEW_DISTINCT)
+    each = feature.buckets is None and _is_lumpy(s)
+    if s.values and (each or s.distinct <= few):
         ends = _increasing(scale(scaling, np.array(s.values)))
         inner = _midpoints(ends)
         why = "midway between" if kind == "buckets" else "at"
@@ -233,6 +243,10 @@ def _unit(scaling: Scaling, s: FieldStatistics) -> float:
     """Deviation of the scaled values, between 0.2 and 1."""
     deviation = scaled_moments(scaling, s)[1]
     return min(max(deviation, 0.2), 1.0) if deviation > 0 else 1.0
+
+
+def _is_lumpy(s: FieldStatistics) -> bool:
+    return s.zero >= _MOSTLY_ZERO and len(s.values) > FEW_DISTINCT
 
 
 def _with_value(s: FieldStatistics) -> int:

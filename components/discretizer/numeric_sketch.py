@@ -14,7 +14,7 @@ INTERVALS = 200
 """The quantiles are `INTERVALS + 1`: every half percent, both ends included."""
 MOST_DISTINCT = 10_000
 """Distinct values that are counted; up to here the quantiles are exact."""
-MOST_VALUES = 64
+MOST_VALUES = 256
 """Distinct values that the statistics list one by one."""
 
 _RANK_ERROR = 4e-3

@@ -107,6 +107,11 @@ def test_transform_scales_as_the_plan_was_made(kind: str) -> None:
         (NORMAL, "autodis", "continuous, over 10,000 distinct values in 20,000 rows"),
         (NORMAL[:900], "linear", "900 rows with a value, fewer than 1,000"),
         (np.arange(ROWS) % 24, "buckets", "24 distinct values: an embedding for each"),
+        (
+            np.where(np.arange(ROWS) % 10, 0, np.arange(ROWS) % 700 // 10 + 1),
+            "buckets",
+            "90 % zeros and 70 other values",
+        ),
         (np.arange(100) % 24, "linear", "100 rows with a value"),
         (np.arange(ROWS) % 2, "linear", "two values"),
         (with_missing(np.arange(ROWS) % 2), "buckets", "two values, or none in 10 %"),
@@ -179,6 +184,15 @@ def test_few_values_have_a_bucket_each(scaling: str | None) -> None:
         field.encoding.boundaries, scaled(field, values), side="right"
     )
     np.testing.assert_array_equal(buckets, np.arange(6))
+
+
+def test_amounts_among_zeros_have_a_bucket_each() -> None:
+    amounts = np.arange(ROWS) % 700 // 10 + 1
+    field = decide(np.where(np.arange(ROWS) % 10, 0, amounts))
+    buckets = np.searchsorted(
+        field.encoding.boundaries, scaled(field, np.arange(71)), side="right"
+    )
+    np.testing.assert_array_equal(buckets, np.arange(71))
 
 
 def test_neighbouring_float32_values_are_kept_apart() -> None:
