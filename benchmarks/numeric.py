@@ -54,7 +54,7 @@ ADULT = Settings(
     params={
         "embedding_dim": 8,
         "hidden_units": (64, 32),
-        "l2": 0.001,
+        "l2": 0.01,
         "embedding_stddev": 0.05,
         "dropout": 0.2,
     },
