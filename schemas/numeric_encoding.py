@@ -46,12 +46,16 @@ class LinearEncoding(StrictModel):
 
 
 class LogLinearEncoding(StrictModel):
-    """The signed logarithm times one row, plus a row: `slog(x) * v + b`.
+    """The signed logarithm times one row, plus a row: `(slog(x) - m) / s * v + b`.
 
     `slog(x) = sign(x) * log(1 + |x|)`.
     """
 
     kind: Literal["log_linear"] = "log_linear"
+    shift: float = 0.0
+    """`m`, about the mean of the logarithms."""
+    width: Annotated[float, Field(gt=0.0)] = 1.0
+    """`s`, about their deviation."""
 
 
 class BucketsEncoding(_Bounded):

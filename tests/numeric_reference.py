@@ -75,7 +75,7 @@ def _one(encoder: NumericEncoder, f: int, x: float, w: dict[str, Array]) -> Any:
             return a @ w["meta_embeddings"][f, : len(a)]
         case "log_linear":
             slog = np.sign(x) * np.log(1 + abs(x))
-            return slog * w["factors"][f] + w["offsets"][f]
+            return (slog - e.shift) / e.width * w["factors"][f] + w["offsets"][f]
         case "periodic":
             phases = 2 * np.pi * w["frequencies"][f] * x
             waves = np.concatenate([np.sin(phases), np.cos(phases)])

@@ -7,6 +7,7 @@ import numpy as np
 from clickwright.components.discretizer.scale import scale
 from clickwright.components.discretizer.scalings import (
     FEW_DISTINCT,
+    log_moments,
     percent,
     scaled_moments,
 )
@@ -107,7 +108,9 @@ def encoding_of(
         case "linear":
             return LinearEncoding(), {}
         case "log_linear":
-            return LogLinearEncoding(), {}
+            mean, deviation = log_moments(scaling, statistics)
+            width = deviation if deviation > 0 else 1.0
+            return LogLinearEncoding(shift=mean, width=width), {}
         case "buckets" | "piecewise_linear":
             return _bounded(kind, feature, statistics, scaling)
         case "autodis":

@@ -82,6 +82,14 @@ def scaled_moments(
     return _moments(scale(scaling, _quantiles(statistics)).astype(np.float64))
 
 
+def log_moments(scaling: Scaling, statistics: FieldStatistics) -> tuple[float, float]:
+    """Returns mean and deviation of the signed logarithms of the scaled values."""
+    if not statistics.quantiles:
+        return 0.0, 0.0
+    y = scale(scaling, _quantiles(statistics)).astype(np.float64)
+    return _moments(np.sign(y) * np.log1p(np.abs(y)))
+
+
 def percent(share: float) -> str:
     """A share in words."""
     return f"{100 * share:.3g} %"

@@ -361,10 +361,14 @@ def test_one_far_value_does_not_crush_the_others() -> None:
     assert scaled(field, NORMAL).std() > 0.1
 
 
-def test_log_linear_takes_raw_values() -> None:
-    field = decide(RNG.lognormal(3, 2, ROWS), encoder="log_linear")
+def test_log_linear_takes_raw_values_and_scales_their_logarithms() -> None:
+    values = RNG.lognormal(3, 2, ROWS)
+    field = decide(values, encoder="log_linear")
     assert field.scaling.kind == "none"
     assert "logarithm itself" in field.reasons["scaling"]
+    logs = (np.log1p(values) - field.encoding.shift) / field.encoding.width
+    assert logs.mean() == pytest.approx(0.0, abs=0.02)
+    assert logs.std() == pytest.approx(1.0, abs=0.02)
 
 
 def plan(columns: dict[str, Any], **more: Any) -> DiscretizationPlan:

@@ -44,7 +44,10 @@ X = np.array(
 )
 MANY = tuple(np.linspace(-2.5, 2.5, 200).tolist())
 NUMBERS: dict[str, tuple[type[NumericEncoder], list[Any]]] = {
-    "log_linear": (LogLinear, [LogLinearEncoding()] * 3),
+    "log_linear": (
+        LogLinear,
+        [LogLinearEncoding(shift=0.3 * n, width=1.0 + n) for n in range(3)],
+    ),
     "buckets": (
         Buckets,
         [
