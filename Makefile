@@ -28,6 +28,9 @@ bench: install
 	$(BIN)/python benchmarks/ingest.py --rows 1000000
 	$(BIN)/python benchmarks/evaluate.py --rows 1000000
 	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/discretize.py
+	$(BIN)/python benchmarks/numeric_layers.py
+	$(BIN)/python benchmarks/numeric.py --docs docs/benchmarks
 
 lint: install
 	$(BIN)/ruff check .

@@ -182,7 +182,7 @@ def _encoders(settings: Settings) -> Sequence[str]:
         case "adult":
             return (*ENCODERS, RULES, AUTO)
         case _:
-            return ("linear", "autodis", AUTO)
+            return ("linear", "autodis")
 
 
 def _trials(settings: Settings, encoder: str, seeds: int | None) -> Iterable[Trial]:

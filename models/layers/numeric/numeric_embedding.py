@@ -142,33 +142,6 @@ class NumericEmbedding(keras.layers.Layer):
             f"Received: {name}"
         )
 
-    def replace(self, position: int, encoder: NumericEncoder) -> None:
-        """Puts another encoder of the same fields in the place of one.
-
-        For a model that is exported afterwards: the configuration keeps to the
-        encodings of the inputs, so that a file of the model could not be loaded.
-
-        Args:
-            position: place in `encoders`.
-            encoder: takes its place; built.
-
-        Raises:
-            ValueError: it has other fields, or another width.
-        """
-        old = self.encoders[position]
-        if encoder.names != old.names or encoder.width != self.width:
-            raise ValueError(
-                f"`encoder` must embed {old.names} in {self.width} values. Received: "
-                f"{encoder.names} in {encoder.width}"
-            )
-        # A built layer is locked against new parts.
-        self._tracker.unlock()
-        self._tracker.untrack(old)
-        self.encoders = tuple(
-            encoder if n == position else kept for n, kept in enumerate(self.encoders)
-        )
-        self._tracker.lock()
-
     def compute_output_shape(
         self, input_shape: Mapping[str, Any]
     ) -> tuple[int | None, ...]:

@@ -95,30 +95,6 @@ def test_it_refuses_inputs_without_an_encoder() -> None:
         NumericEmbedding([], 4)
 
 
-def test_another_encoder_takes_the_place_of_one() -> None:
-    layer = FusedEmbedding([USER, AGE, PRICE], 4)
-    features = {k: FEATURES[k] for k in ("user", "age", "price")}
-    before = np.asarray(randomized_after(layer, features)(features))
-    assert layer.numeric is not None
-    other = LogLinear(["age"], [LogLinearEncoding()], 4)
-    other.build((None, 1))
-    for w in other.weights:
-        w.assign(np.full(w.shape, 7.0))
-    layer.numeric.replace(0, other)
-    after = np.asarray(layer(features))
-    np.testing.assert_array_equal(after[:, [0, 2]], before[:, [0, 2]])
-    x = FEATURES["age"]
-    slog = np.where(np.isnan(x), 0.0, np.sign(x) * np.log1p(np.abs(x)))
-    want = np.where(np.isnan(x), 7.0, 7.0 * slog + 7.0)
-    np.testing.assert_allclose(after[:, 1, 0], want, rtol=1e-5)
-    assert layer.numeric.encoder_of("age") == (other, 0)
-    assert {id(w) for w in other.weights} <= {id(w) for w in layer.weights}
-    assert len(layer.weights) == 1 + 3 + 1
-    stranger = LogLinear(["else"], [LogLinearEncoding()], 4)
-    with pytest.raises(ValueError, match="must embed .*'age'.* in 4 values"):
-        layer.numeric.replace(0, stranger)
-
-
 def randomized_after(layer: Any, features: Any) -> Any:
     layer(features)
     return randomized(layer)
