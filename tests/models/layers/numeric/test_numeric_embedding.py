@@ -8,7 +8,6 @@ from layer_battery import check_layer
 from clickwright.models import registry
 from clickwright.models.layers.fused_embedding import FusedEmbedding
 from clickwright.models.layers.linear_term import LinearTerm
-from clickwright.models.layers.numeric.log_linear import LogLinear
 from clickwright.models.layers.numeric.numeric_embedding import NumericEmbedding
 from clickwright.models.layers.numeric.numeric_embedding_of import numeric_embedding_of
 from clickwright.schemas.model_input import ModelInput
