@@ -20,7 +20,6 @@ import typer
 from numeric_document import write_document
 from numeric_trials import (
     AUTO,
-    ENCODERS,
     RULES,
     STEP_ENCODERS,
     Result,
@@ -30,6 +29,8 @@ from numeric_trials import (
     ZooRows,
     run_step,
 )
+
+from clickwright.schemas.numeric_encoding import ENCODERS
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHARED = HERE.parent.parent / "shared" / "data"

@@ -22,16 +22,6 @@ from clickwright.schemas.strict_yaml import StrictModel
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-ENCODERS = (
-    "linear",
-    "log_linear",
-    "buckets",
-    "piecewise_linear",
-    "periodic",
-    "nary",
-    "mlp",
-    "autodis",
-)
 RULES, AUTO = "rules", "auto"
 """Encoders as the statistics decide them, and as a search does."""
 STEP_ENCODERS: Mapping[str, LinearEncoding | AutoDisEncoding] = {

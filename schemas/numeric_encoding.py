@@ -5,14 +5,14 @@ decided, and every number is there. All boundaries are in the unit of the scaled
 """
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import pydantic
 from pydantic import Field
 
 from clickwright.schemas.strict_yaml import StrictModel
 
-ENCODERS = (
+EncoderName = Literal[
     "linear",
     "log_linear",
     "buckets",
@@ -21,7 +21,8 @@ ENCODERS = (
     "autodis",
     "nary",
     "mlp",
-)
+]
+ENCODERS: tuple[EncoderName, ...] = get_args(EncoderName)
 """Names of the encoders: `kind` of the encodings below."""
 
 Boundaries = Annotated[tuple[float, ...], Field(min_length=1, max_length=65_536)]

@@ -15,7 +15,7 @@ from pydantic import Field
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import did_you_mean
 from clickwright.schemas.model_input import ModelInput
-from clickwright.schemas.numeric_encoding import NumericEncoding
+from clickwright.schemas.numeric_encoding import EncoderName, NumericEncoding
 from clickwright.schemas.strict_yaml import StrictModel
 
 SPLITS = ("train", "valid", "test")
@@ -147,20 +147,7 @@ class NumericFeature(_Feature):
         | None
     ) = None
     """`log1p` and `signed_log` are followed by the z-score."""
-    encoder: (
-        Literal[
-            "linear",
-            "log_linear",
-            "buckets",
-            "piecewise_linear",
-            "periodic",
-            "autodis",
-            "nary",
-            "mlp",
-            "auto",
-        ]
-        | None
-    ) = None
+    encoder: EncoderName | Literal["auto"] | None = None
     """How models embed it. `auto` compares encoders by training; left out, the
     statistics of the field decide."""
     buckets: Annotated[int, Field(ge=2, le=4096)] | None = None

@@ -15,6 +15,7 @@ from clickwright.schemas.discretization_plan import FieldStatistics, Scaling
 from clickwright.schemas.numeric_encoding import (
     AutoDisEncoding,
     BucketsEncoding,
+    EncoderName,
     LinearEncoding,
     LogLinearEncoding,
     MLPEncoding,
@@ -24,17 +25,6 @@ from clickwright.schemas.numeric_encoding import (
     PiecewiseLinearEncoding,
 )
 from clickwright.schemas.spec import NumericFeature
-
-EncoderKind = Literal[
-    "linear",
-    "log_linear",
-    "buckets",
-    "piecewise_linear",
-    "periodic",
-    "autodis",
-    "nary",
-    "mlp",
-]
 
 ENOUGH_ROWS = 1000
 """Rows with a value below which `x * v` is all that can be learned."""
@@ -55,7 +45,7 @@ _APART = 1e-3
 
 def choose_encoder(
     statistics: FieldStatistics, has_default: bool
-) -> tuple[EncoderKind, str]:
+) -> tuple[EncoderName, str]:
     """Returns the encoder that suits the field, and the reason.
 
     Args:
@@ -91,7 +81,7 @@ def choose_encoder(
 
 
 def encoding_of(
-    kind: EncoderKind,
+    kind: EncoderName,
     feature: NumericFeature,
     statistics: FieldStatistics,
     scaling: Scaling,

@@ -1,40 +1,21 @@
 """Parameters of the search for encoders."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import pydantic
 from pydantic import Field
 
+from clickwright.schemas.numeric_encoding import ENCODERS, EncoderName
 from clickwright.schemas.strict_yaml import StrictModel
 
 USUAL_EPOCHS = 10
 """Epochs after which early stopping has mostly ended a training."""
 
-Encoder = Literal[
-    "linear",
-    "log_linear",
-    "buckets",
-    "piecewise_linear",
-    "periodic",
-    "autodis",
-    "nary",
-    "mlp",
-]
-
 
 class SearchParams(StrictModel):
     """How encoders are compared for the fields with `encoder: auto`."""
 
-    encoders: Annotated[tuple[Encoder, ...], Field(min_length=1)] = (
-        "linear",
-        "log_linear",
-        "buckets",
-        "piecewise_linear",
-        "periodic",
-        "autodis",
-        "nary",
-        "mlp",
-    )
+    encoders: Annotated[tuple[EncoderName, ...], Field(min_length=1)] = ENCODERS
     """Encoders to compare. What the rules say for each field competes with them."""
     seeds: Annotated[int, Field(ge=2, le=100)] = 3
     """Trainings of each finalist. All candidates are trained with the same seeds."""

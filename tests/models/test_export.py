@@ -131,7 +131,7 @@ def test_odd_numbers_are_scaled_alike_in_training_and_in_serving(
     )
     np.testing.assert_allclose(
         np.delete(odd["price"], PRICES.index(1e300)),
-        scaled(PLAN.fields["price"].scaling, as_float32),
+        scaled(PLAN.fields["price"].scaling, as_float32.tolist()),
         rtol=1e-6,
     )
     # A float64 beyond float32 is infinite there.

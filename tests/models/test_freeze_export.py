@@ -40,8 +40,12 @@ def models(transformed: Transformed) -> tuple[keras.Model, keras.Model]:
 
 def raw_tensors() -> dict[str, Any]:
     """The rows as dense tensors, lists padded at the end."""
-    missing = {"int64": MISSING_INT64, "string": "", "float32": math.nan}
-    tensors = {}
+    missing: dict[str, Any] = {
+        "int64": MISSING_INT64,
+        "string": "",
+        "float32": math.nan,
+    }
+    tensors: dict[str, Any] = {}
     for name, is_list in COLUMNS.items():
         dtype = SPEC.columns()[name].dtype
         values = [missing[dtype] if row[name] is None else row[name] for row in ROWS]

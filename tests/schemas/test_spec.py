@@ -20,6 +20,7 @@ from clickwright.schemas.numeric_encoding import (
     ENCODERS,
     AutoDisEncoding,
     LinearEncoding,
+    NumericEncoding,
 )
 from clickwright.schemas.spec import Column, FeatureSpec, load_spec
 
@@ -458,7 +459,10 @@ def test_model_inputs_name_kind_role_table_and_length() -> None:
 
 
 def test_model_inputs_carry_the_encodings_of_a_plan() -> None:
-    encodings = {"age": AutoDisEncoding(), "price": LinearEncoding()}
+    encodings: dict[str, NumericEncoding] = {
+        "age": AutoDisEncoding(),
+        "price": LinearEncoding(),
+    }
 
     inputs = {
         i.name: i

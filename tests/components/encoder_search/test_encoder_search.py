@@ -36,6 +36,10 @@ ODD: Mapping[str, float] = {**COMMON, "piecewise_linear": 0.0, "autodis": 0.0015
 AMPLE = 10_000
 
 
+def uniform(rng: np.random.Generator) -> dict[str, float]:
+    return {encoder: float(rng.uniform(0.0, 0.002)) for encoder in ENCODERS}
+
+
 class FakeTrainer:
     """Losses that add up over the fields, with an effect of the seed and noise."""
 
@@ -126,7 +130,7 @@ def test_the_choice_is_not_worse_than_the_best_uniform_one_beyond_noise(
     draw: int,
 ) -> None:
     rng = np.random.default_rng(draw)
-    tables = [{e: float(rng.uniform(0.0, 0.002)) for e in ENCODERS} for _ in range(8)]
+    tables = [uniform(rng) for _ in range(8)]
     noise = 0.0002
     trainer = FakeTrainer(tables, noise, draw)
     finals = {
@@ -142,9 +146,7 @@ def test_mixing_pays_on_fields_that_differ() -> None:
     gains = []
     for draw in range(10):
         rng = np.random.default_rng(100 + draw)
-        tables = [
-            {e: float(rng.uniform(0.0, 0.002)) for e in ENCODERS} for _ in range(8)
-        ]
+        tables = [uniform(rng) for _ in range(8)]
         trainer = FakeTrainer(tables, 0.0002, draw)
         found = _search(trainer, fields=8)
         best = min(trainer.loss((e,) * 8) for e in ENCODERS)

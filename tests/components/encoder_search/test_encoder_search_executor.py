@@ -21,11 +21,12 @@ from clickwright.components.discretizer.scale import scale
 from clickwright.components.encoder_search import executor as executor_module
 from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.encoder_search.executor import Executor
-from clickwright.components.encoder_search.params import Encoder, SearchParams
+from clickwright.components.encoder_search.params import SearchParams
 from clickwright.components.encoder_search.trial import Trial, TrialResult
 from clickwright.models.training.run import HYPERPARAMETER
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.numeric_encoding import EncoderName
 from clickwright.schemas.spec import FeatureSpec
 
 ROWS = 4096
@@ -57,7 +58,7 @@ TRAINING = {
     "learning_rate_decay": 0.5,
     "device": "cpu",
 }
-ENCODERS: tuple[Encoder, ...] = ("linear", "buckets", "autodis")
+ENCODERS: tuple[EncoderName, ...] = ("linear", "buckets", "autodis")
 
 
 def _columns(seed: int) -> dict[str, Any]:
