@@ -1,5 +1,6 @@
 """The inspector's work."""
 
+import logging
 import pathlib
 from typing import Any
 
@@ -16,6 +17,8 @@ from clickwright.components.inspection.raw_scorer import RawScorer
 from clickwright.schemas.autodis_report import AutoDisReport
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.spec import FeatureSpec
+
+progress = logging.getLogger("clickwright.progress")
 
 
 class Executor(base_executor.BaseExecutor):
@@ -60,6 +63,9 @@ class Executor(base_executor.BaseExecutor):
             AutoDisReport.read(_folder(previous)) if previous else None,
         )
         report.write(_folder(output_dict[keys.REPORT_KEY]))
+        detail = f"{len(report.fields)} numeric features, "
+        detail += f"warnings: {len(report.warnings())}"
+        progress.info("%s", detail, extra={"detail": detail})
 
 
 def _folder(artifacts: list[types.Artifact]) -> pathlib.Path:
