@@ -19,9 +19,10 @@ class LinearTerm(keras.layers.Layer):
 
     An `id` input adds the weight of its id, a `value` input its value times its
     weight, 0 where it is missing; encoded by `buckets` or `piecewise_linear`, the
-    weight that its encoder gives, of its bucket or between those of two boundaries. An `id_set` or `sequence` adds the *sum* of the weights of its ids, as
-    though each were a feature of its own, unlike the mean that embeddings are pooled
-    by. Runs in float32.
+    weight that its encoder gives, of its bucket or between those of two boundaries.
+    An `id_set` or `sequence` adds the *sum* of the weights of its ids, as though
+    each were a feature of its own, unlike the mean that embeddings are pooled by.
+    Runs in float32.
 
     Args:
         inputs: the inputs.
