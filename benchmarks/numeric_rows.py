@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clickwright.components.discretizer.scale import scale
 from clickwright.models.training.in_memory_examples import InMemoryExamples
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.scale import scale
 from clickwright.schemas.source import PreparedData
 from clickwright.schemas.spec import (
     CategoricalFeature,

@@ -1,5 +1,6 @@
 """Trained model and transform graph in one SavedModel."""
 
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,12 @@ from clickwright.schemas.spec import FeatureSpec
 
 MISSING_INT64 = -(2**63)
 """Stands for a missing value, and pads lists, in int64 tensors of `predict_raw`."""
+MISSING: Mapping[tf.DType, Any] = {
+    tf.int64: MISSING_INT64,
+    tf.float32: math.nan,
+    tf.string: "",
+}
+"""The same for every type of tensor that `predict_raw` takes."""
 
 HEALTH = ("missing", "non_finite", "below", "above")
 """What `numeric_health` counts: NaN or absent, infinite, and finite values below and
@@ -163,11 +170,9 @@ def _as_parsed(values: tf.Tensor, feature: Any) -> Any:
     if isinstance(feature, tf.io.FixedLenFeature):
         return values
     rows = values if values.shape.rank == 2 else tf.expand_dims(values, 1)  # [B, L]
-    if rows.dtype == tf.string:
-        there = tf.not_equal(rows, "")
-    elif rows.dtype == tf.int64:
-        there = tf.not_equal(rows, MISSING_INT64)
-    else:
+    if rows.dtype.is_floating:
         there = tf.logical_not(tf.math.is_nan(rows))
+    else:
+        there = tf.not_equal(rows, MISSING[rows.dtype])
     # Dropping what is missing closes the gaps that it leaves, as parsing does.
     return tf.ragged.boolean_mask(rows, there).to_sparse()

@@ -18,6 +18,7 @@ from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.numeric_encoding import AutoDisEncoding, TabulatedEncoding
+from clickwright.schemas.scale import scale
 
 SMOOTH = ("autodis", "log_linear", "mlp", "nary", "periodic", "piecewise_linear")
 """Encoders that tables replace; `buckets` is a table already."""
@@ -119,20 +120,8 @@ def scaled_ranges(plan: DiscretizationPlan) -> dict[str, Range]:
 
 
 def _scaled_range(scaling: Scaling) -> Range:
-    def scaled(x: float) -> float:
-        match scaling.kind:
-            case "log1p":
-                x = math.log1p(x - min(scaling.low, 0.0))
-            case "signed_log":
-                x = math.copysign(math.log1p(abs(x)), x)
-        return (x - scaling.shift) / scaling.width
-
-    ends = [0.0, 1.0]
-    if scaling.kind != "quantile_rank":
-        ends = [scaled(scaling.low), scaled(scaling.high)]
-    if scaling.missing is not None:
-        ends.append(scaling.missing)
-    return min(ends), max(ends)
+    ends = scale(scaling, np.array([scaling.low, scaling.high, math.nan]))
+    return float(np.nanmin(ends)), float(np.nanmax(ends))
 
 
 @dataclasses.dataclass(frozen=True)

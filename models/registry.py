@@ -141,7 +141,8 @@ def build(
         output, `logits`, `[batch, K]`, where there is one.
 
     Raises:
-        ConfigError: the name or a parameter is not valid, or there are no inputs.
+        ConfigError: the name or a parameter is not valid, there are no inputs, or one
+            has the name of a part of the model.
     """
     if not inputs:
         raise ConfigError(
@@ -149,7 +150,17 @@ def build(
             where="features",
             fix="give the feature spec at least one feature that models read",
         )
-    return _load(entry(name).builder)(inputs, _parsed(name, params))
+    try:
+        return _load(entry(name).builder)(inputs, _parsed(name, params))
+    except ValueError as error:
+        taken = [i.name for i in inputs if f'The name "{i.name}" is used' in str(error)]
+        if not taken:
+            raise
+        raise ConfigError(
+            f"A part of the model `{name}` has the name of the feature `{taken[0]}`.",
+            where=f"features.{taken[0]}",
+            fix="give the feature another name; its `column` can stay",
+        ) from error
 
 
 def loss(name: str, params: ModelParams | Mapping[str, Any] | None = None) -> "Loss":

@@ -9,11 +9,14 @@ import os
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clickwright.schemas.errors import ConfigError, storage_error
 from clickwright.schemas.spec import FeatureSpec, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
+
+if TYPE_CHECKING:
+    import pyarrow
 
 MANIFEST_FILE_NAME = "manifest.json"
 progress = logging.getLogger("clickwright.progress")
@@ -168,6 +171,30 @@ class Source(abc.ABC):
             raise storage_error(error, directory) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_splits(
+    tables: "Mapping[str, pyarrow.Table]", directory: pathlib.Path
+) -> dict[str, int]:
+    """Writes one Parquet file a split below `directory`; returns their rows."""
+    # Imported here: the command line reads this module and needs no Arrow.
+    import pyarrow.parquet
+
+    rows: dict[str, int] = {}
+    for split, table in tables.items():
+        (directory / split).mkdir()
+        pyarrow.parquet.write_table(table, directory / split / "part-00000.parquet")
+        rows[split] = table.num_rows
+        progress.info(
+            "%s is written",
+            split,
+            extra={
+                "rows": sum(rows.values()),
+                "total": sum(table.num_rows for table in tables.values()),
+                "detail": split,
+            },
+        )
+    return rows
 
 
 def read_prepared(directory: pathlib.Path) -> PreparedData:

@@ -1,6 +1,7 @@
 """A report of numeric fields that looks like a real one: one field an encoder."""
 
 import numpy as np
+from numeric_plans import STATISTICS
 
 from clickwright.schemas.autodis_report import (
     AutoDisReport,
@@ -13,7 +14,6 @@ from clickwright.schemas.autodis_report import (
 from clickwright.schemas.discretization_plan import (
     Candidate,
     FieldPlan,
-    FieldStatistics,
     Scaling,
     Search,
 )
@@ -40,6 +40,17 @@ ENCODINGS: dict[str, tuple[NumericEncoding, int]] = {
     "score": (MLPEncoding(), 0),
 }
 """Encoding and bins by field."""
+_STATISTICS = STATISTICS.model_copy(
+    update={
+        "rows": 8000,
+        "missing": 0.03,
+        "distinct": 900,
+        "low": 0.5,
+        "high": 900.0,
+        "mean": 80.0,
+        "deviation": 100.0,
+    }
+)
 GRID = tuple(float(v) for v in np.geomspace(0.5, 900, 24))
 
 
@@ -77,7 +88,7 @@ def _field(name: str, encoding: NumericEncoding, bins: int) -> FieldReport:
     )
     return FieldReport(
         plan=FieldPlan(
-            statistics=_statistics(),
+            statistics=_STATISTICS,
             scaling=Scaling(kind="log1p", low=0.5, high=900.0, shift=3.0, width=2.0),
             encoding=encoding,
             reasons={
@@ -122,7 +133,7 @@ def _field(name: str, encoding: NumericEncoding, bins: int) -> FieldReport:
 def _gone() -> FieldReport:
     return FieldReport(
         plan=FieldPlan(
-            statistics=_statistics(),
+            statistics=_STATISTICS,
             scaling=Scaling(kind="none", low=0.0, high=0.0, missing=0.0),
             encoding=LinearEncoding(),
             reasons={"missing": "the training split holds no value"},
@@ -145,21 +156,4 @@ def _gone() -> FieldReport:
 def _values(rows: int, missing: float, below: float, above: float) -> SplitValues:
     return SplitValues(
         rows=rows, missing=missing, non_finite=0.0, below=below, above=above
-    )
-
-
-def _statistics() -> FieldStatistics:
-    return FieldStatistics(
-        rows=8000,
-        missing=0.03,
-        non_finite=0.0,
-        zero=0.0,
-        negative=0.0,
-        integer=0.0,
-        distinct=900,
-        distinct_is_exact=True,
-        low=0.5,
-        high=900.0,
-        mean=80.0,
-        deviation=100.0,
     )

@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 
-from clickwright.components.discretizer.scale import scale
 from clickwright.components.discretizer.scalings import (
     FEW_DISTINCT,
     log_moments,
@@ -24,6 +23,7 @@ from clickwright.schemas.numeric_encoding import (
     PeriodicEncoding,
     PiecewiseLinearEncoding,
 )
+from clickwright.schemas.scale import scale
 from clickwright.schemas.spec import NumericFeature
 
 ENOUGH_ROWS = 1000

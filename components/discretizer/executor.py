@@ -29,6 +29,7 @@ from clickwright.components.discretizer.sketch_files import (
     SketchFiles,
     WritePlan,
 )
+from clickwright.components.split_files import split_files
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import SPLITS, FeatureSpec
@@ -94,8 +95,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             artifact_utils.get_single_instance(input_dict[keys.STATISTICS_KEY])
         )
         check_types(columns, statistics)
-        paths = _files(
-            artifact_utils.get_single_instance(input_dict[keys.EXAMPLES_KEY])
+        paths = split_files(
+            artifact_utils.get_single_instance(input_dict[keys.EXAMPLES_KEY]), TRAIN
         )
         parts = [
             Part(int(numbers[0]), [paths[i] for i in numbers])
@@ -124,18 +125,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def _statistics(artifact: types.Artifact) -> statistics_pb2.DatasetFeatureStatistics:
     found = stats_artifact_utils.load_statistics(artifact, TRAIN).proto()
     return found.datasets[0]
-
-
-def _files(examples: types.Artifact) -> list[str]:
-    folder = artifact_utils.get_split_uri([examples], TRAIN)
-    found = sorted(fileio.glob(io_utils.all_files_pattern(folder)))
-    if not found:
-        raise DataError(
-            f"The split `{TRAIN}` holds no file.",
-            where=folder,
-            fix="ingest the log again",
-        )
-    return found
 
 
 def _warnings(reasons: dict[str, str], distinct: int) -> list[str]:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from clickwright.components.discretizer.encodings import choose_encoder, encoding_of
-from clickwright.components.discretizer.scale import scale
 from clickwright.components.discretizer.scalings import (
     choose_scaling,
     percent,
@@ -11,6 +10,7 @@ from clickwright.components.discretizer.scalings import (
     scaling_of,
 )
 from clickwright.schemas.discretization_plan import FieldPlan, FieldStatistics, Scaling
+from clickwright.schemas.scale import scale
 from clickwright.schemas.spec import NumericFeature
 
 GIVEN = "given in the feature spec"

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from clickwright.components.discretizer.numeric_sketch import tail
-from clickwright.components.discretizer.scale import curve, scale
 from clickwright.schemas.discretization_plan import FieldStatistics, Scaling
+from clickwright.schemas.scale import curve, scale, signed_log
 
 ScalingKind = Literal[
     "none", "min_max", "z_score", "log1p", "signed_log", "quantile_rank"
@@ -87,7 +87,7 @@ def log_moments(scaling: Scaling, statistics: FieldStatistics) -> tuple[float, f
     if not statistics.quantiles:
         return 0.0, 0.0
     y = scale(scaling, _quantiles(statistics)).astype(np.float64)
-    return _moments(np.sign(y) * np.log1p(np.abs(y)))
+    return _moments(signed_log(y))
 
 
 def percent(share: float) -> str:

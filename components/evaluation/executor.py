@@ -22,6 +22,7 @@ from clickwright.components.evaluation.scorer import Scorer
 from clickwright.components.evaluation.tfma_files import read_split
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.components.evaluation.verdict import failures
+from clickwright.components.split_files import split_files
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import FeatureSpec
 
@@ -67,7 +68,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         blessing = artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY])
 
-        files = {split: _files(examples, split) for split in SPLITS}
+        files = {split: split_files(examples, split) for split in SPLITS}
         problem = _cannot_score(baselines[0], files[DECIDING]) if baselines else None
         models = {tfma.CANDIDATE_KEY: _saved_model(model)}
         if baselines and problem is None:
@@ -191,18 +192,6 @@ def _cannot_score(baseline: types.Artifact, files: list[str]) -> str | None:
 def _saved_model(model: types.Artifact) -> str:
     path: str = path_utils.serving_model_path(model.uri)
     return path
-
-
-def _files(examples: types.Artifact, split: str) -> list[str]:
-    folder = artifact_utils.get_split_uri([examples], split)
-    found = sorted(fileio.glob(io_utils.all_files_pattern(folder)))
-    if not found:
-        raise DataError(
-            f"The split `{split}` holds no file.",
-            where=folder,
-            fix="ingest the log again",
-        )
-    return found
 
 
 def _folder(evaluation: types.Artifact, split: str) -> str:

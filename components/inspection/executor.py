@@ -6,14 +6,14 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from clickwright.components.inspection import spec as keys
 from clickwright.components.inspection.field_encoders import FieldEncoders
 from clickwright.components.inspection.inspect_fields import inspect_fields
 from clickwright.components.inspection.raw_scorer import RawScorer
+from clickwright.components.split_files import split_files
 from clickwright.schemas.autodis_report import AutoDisReport
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.spec import FeatureSpec
@@ -51,7 +51,7 @@ class Executor(base_executor.BaseExecutor):
             spec,
             plan,
             {
-                split: _files(examples, split)
+                split: split_files(examples, split)
                 for split in artifact_utils.decode_split_names(examples.split_names)
             },
             RawScorer(
@@ -70,8 +70,3 @@ class Executor(base_executor.BaseExecutor):
 
 def _folder(artifacts: list[types.Artifact]) -> pathlib.Path:
     return pathlib.Path(artifact_utils.get_single_uri(artifacts))
-
-
-def _files(examples: types.Artifact, split: str) -> list[str]:
-    folder = artifact_utils.get_split_uri([examples], split)
-    return sorted(fileio.glob(io_utils.all_files_pattern(folder)))

@@ -31,6 +31,7 @@ class FieldEncoders:
         self._layer = layer
         self._plan = plan
         self._names = tuple(plan.fields)
+        self._encoders = tuple(_with_bins(layer))
 
     @classmethod
     def read(cls, folder: pathlib.Path, plan: DiscretizationPlan) -> Self:
@@ -45,7 +46,7 @@ class FieldEncoders:
                 in a field's mean.
         """
         found = {}
-        for encoder in self._encoders():
+        for encoder in self._encoders:
             places = [self._names.index(name) for name in encoder.names]
             x = np.stack(
                 [
@@ -69,7 +70,7 @@ class FieldEncoders:
 
     def assignments(self, name: str, values: np.ndarray) -> np.ndarray | None:
         """Weights of the bins, `[n, K]`, at raw values `[n]`; None without either."""
-        for encoder in self._encoders():
+        for encoder in self._encoders:
             if name in encoder.names and len(values):
                 place = encoder.names.index(name)
                 x = np.zeros((len(values), len(encoder.names)), np.float32)
@@ -93,26 +94,27 @@ class FieldEncoders:
 
     def temperature(self, name: str) -> float | None:
         """The temperature of a field of AutoDis, as training left it."""
-        for encoder in self._encoders():
+        for encoder in self._encoders:
             if isinstance(encoder, AutoDis) and name in encoder.names:
                 place = encoder.names.index(name)
                 return float(np.asarray(encoder.temperatures())[place, 0])
         return None
-
-    def _encoders(self) -> Iterator[NumericEncoder]:
-        """The encoders whose fields have bins."""
-        if self._layer is None or self._layer.numeric is None:
-            return
-        for encoder in self._layer.numeric.encoders:
-            probe = np.zeros((1, len(encoder.names)), np.float32)
-            if encoder.assignments(probe) is not None:
-                yield encoder
 
     def _scaled(self, name: str, values: np.ndarray) -> np.ndarray:
         """Scaled values, float32; what is missing stays NaN, whatever fills it."""
         scaling = self._plan.fields[name].scaling
         x = np.asarray(scaled(scaling, tf.constant(values, tf.float64)))
         return np.where(np.isnan(values), np.float32(np.nan), x)
+
+
+def _with_bins(layer: FusedEmbedding | None) -> Iterator[NumericEncoder]:
+    """The encoders whose fields have bins."""
+    if layer is None or layer.numeric is None:
+        return
+    for encoder in layer.numeric.encoders:
+        probe = np.zeros((1, len(encoder.names)), np.float32)
+        if encoder.assignments(probe) is not None:
+            yield encoder
 
 
 def _bins(encoding: NumericEncoding) -> int:

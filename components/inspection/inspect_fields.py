@@ -63,9 +63,9 @@ def inspect_fields(
 ) -> AutoDisReport:
     """Inspects every field of the plan.
 
-    The numeric columns of all rows of all splits are read once. Use of the bins is measured on an even
-    sample of the training split; a response takes one call of the model for each
-    value of the grid, on the same few validation rows.
+    The numeric columns of all rows of all splits are read once. Use of the bins is
+    measured on an even sample of the training split; a response takes one call of the
+    model for each value of the grid, on the same few validation rows.
 
     Args:
         spec: names columns, label and weight.

@@ -3,12 +3,9 @@
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
-from tfx.orchestration.portable.mlmd import event_lib
 
 from clickwright.components.inspection.spec import EXAMPLES_KEY, PREVIOUS_REPORT_KEY
-
-_FINGERPRINT = "input_fingerprint"
-"""Custom property that TFX's ExampleGens set on the examples."""
+from clickwright.components.origin import fingerprints, fingerprints_behind
 
 
 class PreviousReport(resolver.ResolverStrategy):
@@ -26,7 +23,7 @@ class PreviousReport(resolver.ResolverStrategy):
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Returns the current examples, and the report before if there is one."""
-        current = _fingerprints(store, [a.id for a in input_dict[EXAMPLES_KEY]])
+        current = fingerprints(store, [a.id for a in input_dict[EXAMPLES_KEY]])
         latest_first = sorted(
             input_dict[PREVIOUS_REPORT_KEY], key=lambda report: report.id, reverse=True
         )
@@ -34,7 +31,7 @@ class PreviousReport(resolver.ResolverStrategy):
             (
                 report
                 for report in latest_first
-                if _fingerprints(store, _examples_of(store, report.id)) != current
+                if fingerprints_behind(store, report.id) != current
             ),
             None,
         )
@@ -42,24 +39,3 @@ class PreviousReport(resolver.ResolverStrategy):
             **input_dict,
             PREVIOUS_REPORT_KEY: [] if previous is None else [previous],
         }
-
-
-def _examples_of(store: mlmd.MetadataStore, report: int) -> list[int]:
-    """Returns the ids of the examples that a report was made from."""
-    makers = {
-        event.execution_id
-        for event in store.get_events_by_artifact_ids([report])
-        if event_lib.is_valid_output_event(event)
-    }
-    return [
-        event.artifact_id
-        for event in store.get_events_by_execution_ids(list(makers))
-        if event_lib.is_valid_input_event(event, EXAMPLES_KEY)
-    ]
-
-
-def _fingerprints(store: mlmd.MetadataStore, examples: list[int]) -> frozenset[str]:
-    return frozenset(
-        artifact.custom_properties[_FINGERPRINT].string_value or str(artifact.id)
-        for artifact in store.get_artifacts_by_id(examples)
-    )

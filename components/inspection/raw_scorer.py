@@ -7,15 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from clickwright.components.evaluation.eval_config import PREDICTION_KEY
-from clickwright.models.export import MISSING_INT64
+from clickwright.models.export import MISSING
 from clickwright.schemas.errors import DataError
 
 SIGNATURE = "predict_raw"
-_MISSING: dict[tf.DType, Any] = {
-    tf.int64: MISSING_INT64,
-    tf.float32: float("nan"),
-    tf.string: "",
-}
 
 
 class RawScorer:
@@ -52,7 +47,7 @@ class RawScorer:
         parsed = tf.io.parse_example(tf.constant(serialized, tf.string), features)
         columns = {}
         for name, tensor in self._tensors.items():
-            missing = tf.constant(_MISSING[tensor.dtype], tensor.dtype)
+            missing = tf.constant(MISSING[tensor.dtype], tensor.dtype)
             if tensor.shape.rank == 1:
                 one = parsed[name].to_tensor(missing, shape=[None, 1])
                 columns[name] = one[:, 0]
@@ -64,7 +59,7 @@ class RawScorer:
         """The column `[rows]` that holds one value throughout; NaN is missing."""
         dtype = self._tensors[name].dtype
         if np.isnan(value):
-            return tf.fill([rows], tf.constant(_MISSING[dtype], dtype))
+            return tf.fill([rows], tf.constant(MISSING[dtype], dtype))
         if dtype.is_integer:
             return tf.fill([rows], tf.constant(round(value), dtype))
         return tf.fill([rows], tf.constant(value, dtype))

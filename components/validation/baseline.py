@@ -6,6 +6,7 @@ from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.orchestration.portable.mlmd import event_lib
 
+from clickwright.components.origin import fingerprints_behind
 from clickwright.components.validation.component import DataValidator
 from clickwright.components.validation.spec import (
     BASELINE_STATISTICS_KEY,
@@ -15,8 +16,6 @@ from clickwright.components.validation.spec import (
 _GOOD = frozenset(
     {metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED}
 )
-_FINGERPRINT = "input_fingerprint"
-"""Custom property that TFX's ExampleGens set on the examples."""
 
 
 class PreviousGoodStatistics(resolver.ResolverStrategy):
@@ -39,12 +38,12 @@ class PreviousGoodStatistics(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns the current statistics, and the baseline if there is one."""
         earlier = {a.id: a for a in input_dict[BASELINE_STATISTICS_KEY]}
-        current = {_data(store, a.id) for a in input_dict[STATISTICS_KEY]}
+        current = {fingerprints_behind(store, a.id) for a in input_dict[STATISTICS_KEY]}
         baseline = next(
             (
                 earlier[i]
                 for i in _validated(store)
-                if i in earlier and _data(store, i) not in current
+                if i in earlier and fingerprints_behind(store, i) not in current
             ),
             None,
         )
@@ -68,21 +67,3 @@ def _validated(store: mlmd.MetadataStore) -> list[int]:
     ]
     events.sort(key=lambda event: event.execution_id, reverse=True)
     return list(dict.fromkeys(event.artifact_id for event in events))
-
-
-def _data(store: mlmd.MetadataStore, statistics: int) -> frozenset[str]:
-    """Returns the fingerprints of the examples that the statistics were made from."""
-    makers = {
-        event.execution_id
-        for event in store.get_events_by_artifact_ids([statistics])
-        if event_lib.is_valid_output_event(event)
-    }
-    examples = {
-        event.artifact_id
-        for event in store.get_events_by_execution_ids(list(makers))
-        if event_lib.is_valid_input_event(event)
-    }
-    return frozenset(
-        artifact.custom_properties[_FINGERPRINT].string_value or str(artifact.id)
-        for artifact in store.get_artifacts_by_id(list(examples))
-    )

@@ -121,6 +121,7 @@ def run_fn(fn_args: Any) -> None:
     _check_batch_size(params, train)
     valid = read(valid_files, split="valid")
 
+    log_directory = pathlib.Path(fn_args.model_run_dir)
     runs = train_seeds(
         lambda: registry.build(name, inputs, model_params),
         params,
@@ -128,11 +129,10 @@ def run_fn(fn_args: Any) -> None:
         valid,
         loss=registry.loss(name, model_params),
         checkpoints=state,
-        log_directory=pathlib.Path(fn_args.model_run_dir),
+        log_directory=log_directory,
     )
-    log_directory = pathlib.Path(fn_args.model_run_dir)
-    write_numeric_fields(runs.model, log_directory)
     model = runs.model
+    write_numeric_fields(model, log_directory)
     if plan is not None and export_params.freeze_numeric is not None:
         model, report = freeze_numeric(
             model, scaled_ranges(plan), export_params.freeze_numeric.max_error

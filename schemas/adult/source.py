@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from clickwright.schemas.file_source import FileSource, RawFile
-from clickwright.schemas.source import progress
+from clickwright.schemas.source import write_splits
 from clickwright.schemas.strict_yaml import StrictModel
 
 # An empty line ends both files; the test file begins with a note.
@@ -62,8 +62,6 @@ class AdultSource(FileSource):
     ) -> tuple[dict[str, int], dict[str, Any]]:
         """Writes one Parquet file a split, in the columns of the spec."""
         # Imported here: the command line reads this module and needs no Arrow.
-        import pyarrow.parquet
-
         from clickwright.schemas.adult import rows
 
         if not isinstance(self.options, AdultOptions):
@@ -81,16 +79,6 @@ class AdultSource(FileSource):
             "valid": data.filter(chosen),
             "test": test,
         }
-        written: dict[str, int] = {}
-        for split, table in splits.items():
-            if self.options.drop_unknown:
-                table = table.drop_null()
-            (directory / split).mkdir()
-            pyarrow.parquet.write_table(table, directory / split / "part-00000.parquet")
-            written[split] = table.num_rows
-            progress.info(
-                "%s is written",
-                split,
-                extra={"rows": sum(written.values()), "detail": split},
-            )
-        return written, {}
+        if self.options.drop_unknown:
+            splits = {split: table.drop_null() for split, table in splits.items()}
+        return write_splits(splits, directory), {}

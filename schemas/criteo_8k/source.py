@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from clickwright.schemas.file_source import FileSource, RawFile
-from clickwright.schemas.source import progress
+from clickwright.schemas.source import write_splits
 from clickwright.schemas.spec import SPLITS
 
 _TRAIN = RawFile("train.csv", 7_200, "8fce633e9f4ad3236bcf5529b3ad9f31", header=False)
@@ -37,7 +37,6 @@ class Criteo8kSource(FileSource):
         # Imported here: the command line reads this module and needs no Arrow.
         import pyarrow as pa
         import pyarrow.csv
-        import pyarrow.parquet
 
         place, layout = self.find(raw)
         types = {"int64": pa.int64(), "string": pa.string()}
@@ -49,19 +48,8 @@ class Criteo8kSource(FileSource):
         convert = pyarrow.csv.ConvertOptions(
             column_types=columns, null_values=[""], strings_can_be_null=True
         )
-        rows: dict[str, int] = {}
-        for split, file in zip(SPLITS, layout, strict=True):
-            table = pyarrow.csv.read_csv(place / file.name, read, parse, convert)
-            (directory / split).mkdir()
-            pyarrow.parquet.write_table(table, directory / split / "part-00000.parquet")
-            rows[split] = table.num_rows
-            progress.info(
-                "%s is written",
-                split,
-                extra={
-                    "rows": sum(rows.values()),
-                    "total": sum(file.rows for file in layout),
-                    "detail": split,
-                },
-            )
-        return rows, {}
+        tables = {
+            split: pyarrow.csv.read_csv(place / file.name, read, parse, convert)
+            for split, file in zip(SPLITS, layout, strict=True)
+        }
+        return write_splits(tables, directory), {}

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from clickwright.schemas.file_source import FileSource, RawFile
-from clickwright.schemas.source import progress
+from clickwright.schemas.source import write_splits
 from clickwright.schemas.spec import SPLITS
 
 _PUBLISHED_TRAIN = RawFile("train.csv", 202_027, "ba7306e6c4fc19dd2cd84f2f0596d158")
@@ -42,26 +42,14 @@ class FrappeSource(FileSource):
         # Imported here: the command line reads this module and needs no Arrow.
         import pyarrow as pa
         import pyarrow.csv
-        import pyarrow.parquet
 
         place, layout = self.find(raw)
         types = {name: pa.int64() for name in self.spec().columns()}
         options = pyarrow.csv.ConvertOptions(
             column_types=types, include_columns=list(types)
         )
-        rows: dict[str, int] = {}
-        for split, file in zip(SPLITS, layout, strict=True):
-            table = pyarrow.csv.read_csv(place / file.name, convert_options=options)
-            (directory / split).mkdir()
-            pyarrow.parquet.write_table(table, directory / split / "part-00000.parquet")
-            rows[split] = table.num_rows
-            progress.info(
-                "%s is written",
-                split,
-                extra={
-                    "rows": sum(rows.values()),
-                    "total": sum(file.rows for file in layout),
-                    "detail": split,
-                },
-            )
-        return rows, {"train_file": layout[0].name}
+        tables = {
+            split: pyarrow.csv.read_csv(place / file.name, convert_options=options)
+            for split, file in zip(SPLITS, layout, strict=True)
+        }
+        return write_splits(tables, directory), {"train_file": layout[0].name}

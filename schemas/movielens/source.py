@@ -4,7 +4,7 @@ import pathlib
 from typing import Any, cast
 
 from clickwright.schemas.file_source import FileSource, RawFile
-from clickwright.schemas.source import progress
+from clickwright.schemas.source import write_splits
 from clickwright.schemas.spec import SequenceFeature
 
 _ORIGINAL = (
@@ -42,18 +42,10 @@ class MovielensSource(FileSource):
     ) -> tuple[dict[str, int], dict[str, Any]]:
         """Writes one Parquet file, `all`; the spec splits it by time."""
         # Imported here: the command line reads this module and needs no Arrow.
-        import pyarrow.parquet
-
         from clickwright.schemas.movielens import rows
 
         place, layout = self.find(raw)
         read = rows.read_original if layout is _ORIGINAL else rows.read_atomic
         history = cast(SequenceFeature, self.spec().features["history"])
         table = rows.click_log(*read(place), history.max_length)
-        (directory / "all").mkdir()
-        pyarrow.parquet.write_table(table, directory / "all" / "part-00000.parquet")
-        progress.info(
-            "The log is written",
-            extra={"rows": table.num_rows, "total": layout[0].rows},
-        )
-        return {"all": table.num_rows}, {}
+        return write_splits({"all": table}, directory), {}

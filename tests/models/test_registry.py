@@ -77,3 +77,9 @@ def test_checking_a_configuration_imports_no_keras() -> None:
         "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_feature_named_like_a_part_of_the_model_is_refused() -> None:
+    inputs = [ModelInput("linear", "id", "user", "linear", 5)]
+    with pytest.raises(ConfigError, match="name of the feature `linear`"):
+        registry.build("deepfm", inputs)

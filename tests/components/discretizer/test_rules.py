@@ -8,11 +8,11 @@ import tensorflow as tf
 from numeric_spec import numeric_spec
 
 from clickwright.components.discretizer.plan_of import plan_of
-from clickwright.components.discretizer.scale import scale
 from clickwright.models.preprocessing import PLAN_KEY, SPEC_KEY, preprocessing_fn
 from clickwright.schemas.discretization_plan import DiscretizationPlan, FieldPlan
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.numeric_encoding import ENCODERS
+from clickwright.schemas.scale import scale
 
 ROWS = 20_000
 RNG = np.random.default_rng(0)

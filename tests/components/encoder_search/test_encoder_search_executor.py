@@ -17,7 +17,6 @@ from clickwright.components.discretizer.artifacts import (
     DiscretizationPlan as PlanArtifact,
 )
 from clickwright.components.discretizer.plan_of import plan_of
-from clickwright.components.discretizer.scale import scale
 from clickwright.components.encoder_search import executor as executor_module
 from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.encoder_search.executor import Executor
@@ -27,6 +26,7 @@ from clickwright.models.training.run import HYPERPARAMETER
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.numeric_encoding import EncoderName
+from clickwright.schemas.scale import scale
 from clickwright.schemas.spec import FeatureSpec
 
 ROWS = 4096

@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 from layer_battery import check_layer
 
-from clickwright.models import registry
 from clickwright.models.layers.fused_embedding import FusedEmbedding
 from clickwright.models.layers.linear_term import LinearTerm
 from clickwright.models.layers.numeric.numeric_embedding import NumericEmbedding
-from clickwright.models.layers.numeric.numeric_embedding_of import numeric_embedding_of
 from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.numeric_encoding import (
     AutoDisEncoding,
@@ -164,19 +162,3 @@ def test_linear_term_keeps_bins_and_takes_the_rest_for_linear() -> None:
     again(features)
     again.set_weights(layer.get_weights())
     np.testing.assert_array_equal(again(features)[:, 0], got)
-
-
-def test_a_models_numeric_embedding_is_found() -> None:
-    params = {"embedding_dim": 4, "hidden_units": (4,)}
-    model = registry.build("deepfm", ALL, params)
-    found = numeric_embedding_of(model)
-    assert found is not None
-    assert found.width == 4
-    assert found is model.get_layer("embeddings").numeric
-    plain = registry.build("deepfm", (USER, PLAIN, LINE), params)
-    assert numeric_embedding_of(plain) is None
-
-
-def test_first_order_weights_alone_are_no_numeric_embedding() -> None:
-    model = registry.build("logistic_regression", (USER, WEIGHT))
-    assert numeric_embedding_of(model) is None

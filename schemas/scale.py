@@ -21,8 +21,13 @@ def curve(scaling: Scaling, x: np.ndarray) -> np.ndarray:
         case "log1p":
             return np.log1p(x - min(scaling.low, 0.0))
         case "signed_log":
-            return np.sign(x) * np.log1p(np.abs(x))
+            return signed_log(x)
         case "quantile_rank":
             ranks = np.linspace(0.0, 1.0, len(scaling.knots))
             return np.interp(x, scaling.knots, ranks)
     return x
+
+
+def signed_log(x: np.ndarray) -> np.ndarray:
+    """The logarithm of 1 + |x| with the sign of x."""
+    return np.sign(x) * np.log1p(np.abs(x))
