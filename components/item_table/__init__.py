@@ -1,0 +1,1 @@
+"""What is known of items, as tables beside their vocabulary."""
