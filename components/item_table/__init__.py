@@ -1,1 +1,1 @@
-"""What is known of items, as tables beside their vocabulary."""
+"""What is known of entities, aligned with their vocabularies."""
