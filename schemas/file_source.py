@@ -18,13 +18,13 @@ class RawFile:
 
     Attributes:
         name: its name.
-        rows: its lines, a header not counted.
+        rows: its lines, a header not counted; None of a file without lines.
         md5: its checksum; None where good copies differ in their bytes.
         header: whether the first line names the columns.
     """
 
     name: str
-    rows: int
+    rows: int | None
     md5: str | None
     header: bool = True
 
@@ -35,10 +35,13 @@ class FileSource(Source):
     Subclasses state where the files are and what is known of them.
     """
 
-    address: ClassVar[str | None]
+    address: ClassVar[str | None] = None
     """Public address of the zip archive that holds the files of `layouts[0]`; None
-    where there is none, and users bring the files."""
+    where there is none."""
     address_md5: ClassVar[str | None] = None
+    base_address: ClassVar[str | None] = None
+    """Public address of the folder that holds the files of `layouts[0]` where there is
+    no archive. Without either users bring the files."""
     subfolder: ClassVar[str]
     """Folder of the files inside the raw folder; they may lie in that itself too."""
     layouts: ClassVar[Sequence[tuple[RawFile, ...]]]
@@ -103,6 +106,8 @@ class FileSource(Source):
         names = ", ".join(file.name for file in cls.layouts[0])
         archive = cls.address.rsplit("/", 1)[1] if cls.address else None
         if mirror is None:
+            mirror = cls.base_address
+        if mirror is None:
             if cls.address is None:
                 raise ConfigError(
                     f"`{cls.name}` has no public address to fetch it from.",
@@ -131,7 +136,8 @@ class FileSource(Source):
     @classmethod
     def _command(cls) -> str:
         """The command that fetches the raw files."""
-        folder = " --mirror FOLDER" if cls.address is None else ""
+        public = cls.address or cls.base_address
+        folder = "" if public else " --mirror FOLDER"
         return f"clickwright data get {cls.name}{folder}"
 
     @classmethod
@@ -196,7 +202,7 @@ class FileSource(Source):
                 last = chunk[-1:]
         rows = max(lines + (last != b"\n") - file.header, 0)
         fix = f"fetch it again with `{cls._command()}`"
-        if rows != file.rows:
+        if file.rows is not None and rows != file.rows:
             raise DataError(
                 f"The file has {rows:,} rows; expected: {file.rows:,}.",
                 where=where or str(path),
