@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from clickwright.models.params import ModelParams
 from clickwright.schemas import strict_yaml
@@ -31,11 +31,17 @@ class ModelEntry:
         params_class: its parameters, with their defaults and where these come from.
         builder: builds it from inputs and parameters.
         loss: makes its loss from its parameters; None for cross-entropy.
+        task: `click` for a model of `probability`, `retrieval` for one that ranks all
+            items.
+        folded: makes an equal but cheaper model of a trained one, for serving; None
+            where there is nothing to fold.
     """
 
     params_class: str
     builder: str
     loss: str | None = None
+    task: Literal["click", "retrieval"] = "click"
+    folded: str | None = None
 
     @functools.cached_property
     def params(self) -> type[ModelParams]:
@@ -131,7 +137,7 @@ def build(
 
     Args:
         name: a registered model.
-        inputs: named tensors that the model reads.
+        inputs: what the model reads, by name.
         params: its parameters; defaults when None.
 
     Returns:
@@ -173,6 +179,15 @@ def loss(name: str, params: ModelParams | Mapping[str, Any] | None = None) -> "L
     if maker is None:
         return _load(_CROSS_ENTROPY)()
     return _load(maker)(_parsed(name, params))
+
+
+def fold(name: str, model: "keras.Model") -> "keras.Model":
+    """Returns the cheaper model that scores as the trained `model` does.
+
+    Where the model called `name` has nothing to fold, that is the model itself.
+    """
+    folder = entry(name).folded
+    return model if folder is None else _load(folder)(model)
 
 
 def _parsed(name: str, params: ModelParams | Mapping[str, Any] | None) -> ModelParams:

@@ -61,6 +61,7 @@ def parsing_spec(inputs: Sequence[ModelInput]) -> dict[str, Any]:
             tf.float32 if i.kind == "value" else tf.int64,
         )
         for i in inputs
+        if i.is_tensor
     }
 
 
@@ -87,7 +88,7 @@ def read_examples(
 
     Args:
         files: TFRecord files.
-        inputs: tensors that the model reads.
+        inputs: what the model reads; item tables' part of it is in no example.
         label: name of the label; -1 where absent.
         weight: name of the rows' weight, if there is one.
         split: name of the split, for messages and the folder on disk.
@@ -107,6 +108,7 @@ def read_examples(
         DataError: a file is damaged, or the split holds what `SplitChecks` refuses.
         MachineError: `cache` is `disk`, and the folder cannot be written to.
     """
+    inputs = [i for i in inputs if i.is_tensor]
     packed = _packed(inputs, split, shard, cache, cache_directory)
     if packed is not None:
         columns = packed.open()
