@@ -45,6 +45,7 @@ class RetrievalModel(keras.Model, abc.ABC):
 
     def __init__(self, items: int, length: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        del self.loss  # what Keras would compile; it hides the method of that name
         if items < 2:
             raise ValueError(
                 f"`items` must be 2 or more, row 0 being padding. Received: {items}"

@@ -2,12 +2,13 @@
 
 import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
 from clickwright.models.layers.pack_history import pack_history
 from clickwright.models.retrieval.retrieval_model import RetrievalModel
+from clickwright.models.sequential.next_item_params import NextItemParams
 
 
 class NextItemModel(RetrievalModel):
@@ -20,6 +21,7 @@ class NextItemModel(RetrievalModel):
     Args:
         items: rows of the item table; row 0 is padding and is no item.
         length: places of a history. Longer ones are cut to their latest events.
+        params: parameters, of the class `params_class`, or a dict of them.
 
     Input shape:
         Dict with `history`, int32 or int64 `[batch, any]`, oldest first, padded with
@@ -32,13 +34,26 @@ class NextItemModel(RetrievalModel):
         ValueError: there are no items, or `length` is not positive.
     """
 
-    along_history: tuple[str, ...] = ()
+    params_class: ClassVar[type[NextItemParams]]
+    """Class of its parameters."""
+    along_history: ClassVar[tuple[str, ...]] = ()
     """Names of features that go along with the history, `[batch, any]`."""
 
-    def __init__(self, items: int, length: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        items: int,
+        length: int,
+        params: NextItemParams | Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(items, length, **kwargs)
         if length < 1:
             raise ValueError(f"`length` must be 1 or more. Received: {length}")
+        self.params: Any = (
+            params
+            if isinstance(params, self.params_class)
+            else self.params_class.model_validate(params or {}, strict=False)
+        )
 
     @abc.abstractmethod
     def states(self, features: Mapping[str, Any], training: bool = False) -> Any:
@@ -75,6 +90,10 @@ class NextItemModel(RetrievalModel):
         count = ops.sum(ops.cast(ops.not_equal(history, 0), "int32"), axis=1)  # [B]
         place = ops.reshape(ops.maximum(count - 1, 0), (-1, 1, 1))
         return ops.squeeze(ops.take_along_axis(states, place, axis=1), axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """All arguments."""
+        return {**super().get_config(), "params": self.params.model_dump(mode="json")}
 
     def _cut(self, x: Any) -> Any:
         given = x.shape[1]
