@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from clickwright.models.ctr.parts import LOGITS
+from clickwright.models.item_tables import frozen_variables
 from clickwright.models.losses.cross_entropy import CrossEntropy
 from clickwright.models.losses.loss import Loss
 from clickwright.models.metrics.auc import area_under_roc
@@ -51,6 +52,9 @@ class Trainer:
     and penalties count by the share of the weights and rows that a replica has, so
     that the sum of the gradients is that of the whole batch.
 
+    What item tables fill stays as it is; best weights and checkpoints leave it out, and
+    whoever builds the model for a resumed training fills it again.
+
     Model and trainer are made inside `placement(params)`, which sets device, strategy
     and precision.
 
@@ -69,6 +73,8 @@ class Trainer:
         logits = model.output.get(LOGITS, model.get_layer("probability").input)
         self._logit_model = keras.Model(model.input, logits)
         self._score_model = scoring_model(model, params.negative_sampling_rate)
+        frozen = {id(v) for v in frozen_variables(model)}
+        self._changing = [v for v in model.variables if id(v) not in frozen]
         self._tables = choose_updates(model, params)
         self._sparse = {t.variable.path for t in self._tables if t.sparse}
         self._optimizer = make_optimizer(params, self._tables)
@@ -164,7 +170,7 @@ class Trainer:
                 # Penalties of tables with sparse updates would make gradients dense.
                 with without_penalties(self._tables):
                     log.inspected(number, self._logit_model, self._loss, first)
-        self._assign(self.model.variables, best)
+        self._assign(self._changing, best)
         return tuple(records)
 
     def predict(
@@ -342,7 +348,7 @@ class Trainer:
     def _weights_finite(self) -> bool:
         return all(
             bool(tf.reduce_all(tf.math.is_finite(v.value)))
-            for v in self.model.variables
+            for v in self._changing
             if tf.as_dtype(v.dtype).is_floating
         )
 
@@ -383,10 +389,10 @@ class Trainer:
         )
 
     def _values(self) -> list[np.ndarray[Any, Any]]:
-        return [v.numpy() for v in self.model.variables]
+        return [v.numpy() for v in self._changing]
 
     def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self._optimizer.variables]
+        return [*self._changing, *self._optimizer.variables]
 
     def _state(
         self, best: Arrays, records: tuple[EpochRecord, ...], part: EpochPart
@@ -412,7 +418,7 @@ class Trainer:
                     fix="choose another folder, or delete this one to train from the "
                     "beginning",
                 )
-        self._assign(self.model.variables, state.model)
+        self._assign(self._changing, state.model)
         self._assign(self._optimizer.variables, state.optimizer)
 
     @staticmethod
