@@ -81,6 +81,11 @@ MODELS: Mapping[str, ModelEntry] = {
     "masknet": _ctr("masknet", "MaskNetParams"),
     "opnn": _ctr("opnn", "OPNNParams"),
     "pin": _ctr("pin", "PINParams"),
+    "qin": ModelEntry(
+        "clickwright.models.multimodal.qin_params:QINParams",
+        "clickwright.models.multimodal.qin:build_qin",
+        folded="clickwright.models.multimodal.fold_qin:fold",
+    ),
     "qnn_alpha": _ctr("qnn_alpha", "QNNAlphaParams", own_loss=True),
     "wide_deep": _ctr("wide_deep", "WideDeepParams"),
     "xdeepfm": _ctr("xdeepfm", "XDeepFMParams"),

@@ -28,7 +28,8 @@ class FusedEmbedding(keras.layers.Layer):
     The tables of the inputs lie one after the other in a single variable of `V` rows;
     inputs that name the same table share its rows. Of an input `f`:
 
-    * `id`: the row of its id. Id 0 (missing) has a row like any other.
+    * `id`: the row of its id. Id 0 (missing) has a row like any other, unless
+      `zero_padding` makes it zeros.
     * `value`: a row of its own, times the value; with an encoding other than `linear`,
       what its encoder in `numeric` gives. The `linear` one takes a missing value for
       0, one without an encoding may have none.
@@ -43,6 +44,11 @@ class FusedEmbedding(keras.layers.Layer):
     of them, out of the same gather. With `min_frequency`, a table has one row more,
     which all ids share that training has seen fewer times.
 
+    With `zero_padding`, id 0 gives zeros everywhere, and row 0 of every table is zeros
+    and stays so: it starts there, and since what is looked up is masked, its gradient
+    and its penalty are zero in every step, dense or sparse. A compressed table shares
+    its rows among ids and keeps the first alone.
+
     Args:
         inputs: the inputs, in the order of the output's fields.
         width: values a row, `D`.
@@ -52,6 +58,7 @@ class FusedEmbedding(keras.layers.Layer):
             and of the kernels.
         compression: how large tables are kept in fewer rows; None keeps all rows.
         min_frequency: see `FrequencyFilter`; 0 for none.
+        zero_padding: whether id 0 gives zeros, and keeps its rows at zero.
 
     Input shape:
         Dict of `[batch]` (`id`, `value`) and `[batch, length]` tensors, and of
@@ -81,6 +88,7 @@ class FusedEmbedding(keras.layers.Layer):
         embeddings_regularizer: Any = None,
         compression: TableCompression | Mapping[str, Any] | None = None,
         min_frequency: int = 0,
+        zero_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         # Without autocast numeric values keep float32 until they met their row.
@@ -98,6 +106,7 @@ class FusedEmbedding(keras.layers.Layer):
             compression = _COMPRESSIONS.validate_python(compression)
         self.compression = compression
         self.min_frequency = min_frequency
+        self.zero_padding = zero_padding
         self.frequency_filter = (
             FrequencyFilter(self.inputs, min_frequency, name="frequency_filter")
             if min_frequency
@@ -138,7 +147,7 @@ class FusedEmbedding(keras.layers.Layer):
             self.embeddings = self.add_weight(
                 name="embeddings",
                 shape=(self.rows, self.width),
-                initializer=self.embeddings_initializer,
+                initializer=self._initial,
                 regularizer=self.embeddings_regularizer,
                 autocast=False,  # a cast would copy the table at every step
             )
@@ -218,9 +227,22 @@ class FusedEmbedding(keras.layers.Layer):
                 columns = len(_columns(run))
                 shape = (-1, compression.lookups, columns, self.width)
                 part = ops.sum(ops.reshape(part, shape), axis=1)
+            if self.zero_padding and run[0].kind in ("id", "sequence"):
+                part *= ops.expand_dims(_real(run_ids, part.dtype), -1)
             found[run[0].name] = run_ids, part
             start = stop
         return found
+
+    def _initial(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """The table at the start."""
+        table = self.embeddings_initializer(shape, dtype)
+        if not self.zero_padding:
+            return table
+        kept = np.ones((shape[0], 1), np.float32)
+        for i in self.inputs:
+            if has_ids(i) and self._compression_of(i) is None:
+                kept[self.row_ranges[i.name][0]] = 0.0
+        return table * ops.cast(kept, table.dtype)
 
     def _places(self, run: Sequence[ModelInput], ids: Any) -> Any:
         """Rows of the fused table for ids `[batch, n]`: `[batch, n]` or several n."""
@@ -263,7 +285,7 @@ class FusedEmbedding(keras.layers.Layer):
         return ops.expand_dims(ops.matmul(vector, kernel), 1)  # [B, 1, D]
 
     def _pooled(self, ids: Any, rows: Any) -> Any:
-        mask = ops.cast(ops.not_equal(ids, PADDING_ID), rows.dtype)  # [B, L]
+        mask = _real(ids, rows.dtype)  # [B, L]
         total = ops.sum(
             rows * ops.expand_dims(mask, -1), axis=1, keepdims=True
         )  # [B, 1, D]
@@ -329,12 +351,18 @@ class FusedEmbedding(keras.layers.Layer):
             ),
             "compression": self.compression and self.compression.model_dump(),
             "min_frequency": self.min_frequency,
+            "zero_padding": self.zero_padding,
         }
 
 
 def _is_encoded(model_input: ModelInput) -> bool:
     """Whether an encoder embeds it, and no row of the table."""
     return model_input.numeric is not None and model_input.numeric.kind != "linear"
+
+
+def _real(ids: Any, dtype: Any) -> Any:
+    """1 where an id is one, 0 where it is padding."""
+    return ops.cast(ops.not_equal(ids, PADDING_ID), dtype)
 
 
 def has_ids(model_input: ModelInput) -> bool:

@@ -9,8 +9,8 @@ from keras import ops
 from clickwright.models.ctr import parts
 from clickwright.models.layers.sequence_embedding import HISTORY, SequenceEmbedding
 from clickwright.models.sequential.embedded import Embedded
+from clickwright.models.sequential.history_params import HistoryParams
 from clickwright.models.sequential.sequence_inputs import SequenceInputs
-from clickwright.models.sequential.sequence_params import SequenceParams
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
 
@@ -55,9 +55,10 @@ def sequence_inputs(inputs: Sequence[ModelInput], model_name: str) -> SequenceIn
 def embed(
     features: Mapping[str, Any],
     inputs: Sequence[ModelInput],
-    params: SequenceParams,
+    params: HistoryParams,
     model_name: str = "sequence",
     name: str = "embeddings",
+    zero_padding: bool = False,
 ) -> Embedded:
     """Embeds target, history and context, from one table by one gather.
 
@@ -71,6 +72,7 @@ def embed(
         params: parameters.
         model_name: name of the model, for messages.
         name: name of the layer.
+        zero_padding: whether id 0 gives zeros, and keeps its rows at zero.
 
     Raises:
         ConfigError: there is no history.
@@ -98,6 +100,7 @@ def embed(
         embeddings_regularizer=keras.regularizers.L2(params.l2 / 2),
         compression=params.compression,
         min_frequency=params.min_frequency,
+        zero_padding=zero_padding,
         name=name,
     )(tensors)
     return Embedded(

@@ -1,13 +1,8 @@
-"""Parameters of every click model of a history."""
-
-from typing import Literal
+"""Parameters of every click model of a history that ends in a tower."""
 
 from clickwright.models.ctr.tower_params import TowerParams
+from clickwright.models.sequential.history_params import HistoryParams
 
 
-class SequenceParams(TowerParams):
+class SequenceParams(HistoryParams, TowerParams):
     """Embeddings of a target and its history, and a tower."""
-
-    without: tuple[Literal["history", "vectors"], ...] = ()
-    """What the model does without, to see what it is worth: `history` takes every
-    history for an empty one, `vectors` leaves out all vectors of item tables."""
