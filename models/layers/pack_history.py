@@ -20,7 +20,7 @@ def pack_history(
     Returns:
         The ids and the others, in their shapes.
     """
-    length = ids.shape[1]
+    length = ops.shape(ids)[1]
     real = ops.not_equal(ids, 0)  # [B, L]
     place = ops.arange(length, dtype="int32")
     last = real if side == "left" else ops.logical_not(real)
@@ -29,5 +29,6 @@ def pack_history(
 
 
 def _taken(x: Any, order: Any) -> Any:
-    order = ops.reshape(order, (-1, order.shape[1], *[1] * (len(x.shape) - 2)))
+    if len(x.shape) > 2:
+        order = ops.expand_dims(order, tuple(range(2, len(x.shape))))
     return ops.take_along_axis(x, order, axis=1)

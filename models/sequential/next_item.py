@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.pack_history import pack_history
 from clickwright.models.sequential import parts
 from clickwright.schemas.model_input import ModelInput
 
@@ -26,6 +27,14 @@ def weights(batch: Mapping[str, Any]) -> Any:
         ops.not_equal(batch["history"], 0), ops.not_equal(batch["target"], 0)
     )
     return ops.cast(both, "float32")
+
+
+def whole(batch: Mapping[str, Any]) -> Any:
+    """History and last target in one, the latest events, int32 `[batch, L]`."""
+    history = ops.cast(batch["history"], "int32")
+    last = ops.cast(batch["target"][:, -1:], "int32")
+    (packed,) = pack_history(ops.concatenate([history, last], axis=1), "left")
+    return packed[:, 1:]
 
 
 def negatives(
