@@ -205,17 +205,18 @@ class SequenceSide(StrictModel):
 class EventLog(StrictModel):
     """A Parquet file of events, one a row, from which histories are made.
 
-    A row's history are the events of its `key` that lie before its `timestamp`, and
-    by more than `lag` seconds: never one of the same second, whatever the order of
-    the rows.
+    A row's history are the latest events of its `key` that lie before its
+    `timestamp`, and by more than `lag` seconds: never one of the same second,
+    whatever the order of the rows. A key without such events has an empty history.
     """
 
     file: str = "events.parquet"
     """Its name beside the splits; a run's configuration may name another place."""
-    key: Name
+    key: str
     """Column of the log and of the events whose values must be equal: the user."""
     timestamp: str = "timestamp"
-    """int64 column of the events, seconds since 1970."""
+    """int64 column of the events, seconds since 1970. The list column `times` of the
+    sequence is made from it."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Column of the events for each list column; absent ones have their own name."""
     lag: Annotated[int, Field(ge=0)] = 0
@@ -226,7 +227,8 @@ class SequenceFeature(_Feature):
     """A history, oldest first, in another feature's vocabulary (a list column).
 
     The column stands in the log, or the ingestion makes it, with those of `side` and
-    `times`, from a log of events: see `events`.
+    `times`, from a log of events: see `events`. Of lists longer than `max_length`
+    the last values are kept, in training and in serving.
     """
 
     kind: Literal["sequence"]
@@ -237,10 +239,12 @@ class SequenceFeature(_Feature):
     padding: Literal["left", "right"] = "right"
     side: dict[Name, SequenceSide] = Field(default_factory=dict)
     times: str | None = None
-    """List column, int64, seconds since 1970: when each event happened. Models get
-    its age at the row's `timestamp`, as an id of one of `AGE_BUCKETS`."""
+    """List column, int64, seconds since 1970, ascending and not after the row's
+    `timestamp`: when each event happened. Models get its age at that time, as an id
+    of one of `AGE_BUCKETS`."""
     events: EventLog | None = None
-    """Where the history comes from when the log has no such columns."""
+    """What the history is made from. Columns of these names in the log are not
+    read; serving takes them from the request."""
 
 
 class _DerivedFeature(_Feature):
@@ -511,6 +515,36 @@ class FeatureSpec(StrictModel):
                     )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _event_logs(self) -> Self:
+        columns = self.columns()
+        uses = list(self._column_uses())
+        for name, events in self.event_logs().items():
+            field = f"features.{name}.events"
+            keys = [c.name for c in columns.values() if _may_be_key(c)]
+            if events.key not in keys:
+                raise ValueError(
+                    f"`{field}.key` must name a column of int64 or string values that "
+                    f"the spec reads, not `{events.key}`."
+                    f"{did_you_mean(events.key, keys)}"
+                )
+            made = self.event_columns(name)
+            for column in events.columns:
+                if column not in made or column == self._sequence(name).times:
+                    raise ValueError(
+                        f"`{field}.columns` must name list columns of the sequence and "
+                        f"its sides, not `{column}`.{did_you_mean(column, made)}"
+                    )
+            for other, column in uses:
+                if column.name in made and not (f"{other}.").startswith(
+                    f"features.{name}."
+                ):
+                    raise ValueError(
+                        f"`{other}` reads the column `{column.name}`, which "
+                        f"`{field}` makes for `features.{name}` alone"
+                    )
+        return self
+
     @property
     def label(self) -> str:
         """Name of the first label."""
@@ -540,6 +574,37 @@ class FeatureSpec(StrictModel):
             found[self.group_key] = Column(self.group_key, "int64", False, True)
         return found
 
+    def serving_columns(self) -> dict[str, "Column"]:
+        """The columns that a request holds: what features read of the log, and the
+        row's time where events have ages."""
+        names = {
+            c.name for use, c in self._column_uses() if use.startswith("features.")
+        }
+        if self.timestamp and any(
+            isinstance(f, SequenceFeature) and f.times for f in self.features.values()
+        ):
+            names.add(self.timestamp)
+        return {name: c for name, c in self.columns().items() if name in names}
+
+    def event_logs(self) -> dict[str, EventLog]:
+        """The event logs that histories are made from, by sequence feature."""
+        return {
+            name: f.events
+            for name, f in self.features.items()
+            if isinstance(f, SequenceFeature) and f.events is not None
+        }
+
+    def event_columns(self, sequence: str) -> dict[str, str]:
+        """The column of the event log behind each list column of a sequence."""
+        feature = self._sequence(sequence)
+        if feature.events is None:
+            return {}
+        lists = (self.column_of(sequence), *(s.column for s in feature.side.values()))
+        found = {name: feature.events.columns.get(name, name) for name in lists}
+        if feature.times:
+            found[feature.times] = feature.events.timestamp
+        return found
+
     def numeric_features(self) -> dict[str, NumericFeature]:
         """Features that the Discretizer decides on."""
         return {n: f for n, f in self.features.items() if isinstance(f, NumericFeature)}
@@ -551,6 +616,10 @@ class FeatureSpec(StrictModel):
             for name, f in self.features.items()
             if isinstance(f, EmbeddingFeature | AttributeFeature)
         }
+
+    def item_entities(self) -> tuple[str, ...]:
+        """The categorical features that have an item table each."""
+        return tuple(dict.fromkeys(f.of for f in self.item_features().values()))
 
     def vocabulary_features(self) -> dict[str, CategoricalFeature | MultiHotFeature]:
         """Features that own a vocabulary, and thereby an embedding table."""
@@ -693,7 +762,10 @@ class FeatureSpec(StrictModel):
             )
         for name, f in self.features.items():
             field, column = f"features.{name}", f.column or name
-            required = f.presence == "required"
+            # A history that is made may be empty.
+            required = f.presence == "required" and not (
+                isinstance(f, SequenceFeature) and f.events
+            )
             if isinstance(f, CategoricalFeature | NumericFeature):
                 yield field, Column(column, f.dtype, False, required)
             elif isinstance(f, MultiHotFeature):
@@ -714,6 +786,12 @@ class FeatureSpec(StrictModel):
             yield "weight", Column(self.weight, "float32", False, True)
         if self.propensity:
             yield "propensity", Column(self.propensity, "float32", False, True)
+
+    def _sequence(self, name: str) -> SequenceFeature:
+        feature = self.features[name]
+        if not isinstance(feature, SequenceFeature):
+            raise TypeError(f"`{name}` must be a sequence. Received: {feature.kind}")
+        return feature
 
     def _dtype_of(self, name: str) -> DType:
         feature = self.features[name]
@@ -739,6 +817,10 @@ class Column(pydantic.BaseModel):
 
     def __init__(self, name: str, dtype: DType, is_list: bool, required: bool) -> None:
         super().__init__(name=name, dtype=dtype, is_list=is_list, required=required)
+
+
+def _may_be_key(column: Column) -> bool:
+    return not column.is_list and column.dtype != "float32"
 
 
 def _shown(column: Column) -> str:
