@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clickwright.models.losses.loss import Loss
 
 _CTR = "clickwright.models.ctr"
+_SEQUENTIAL = "clickwright.models.sequential"
 _CROSS_ENTROPY = "clickwright.models.losses.cross_entropy:CrossEntropy"
 
 
@@ -49,23 +50,38 @@ class ModelEntry:
         return _load(self.params_class)
 
 
-def _ctr(module: str, params: str, own_loss: bool = False) -> ModelEntry:
+def _ctr(
+    module: str, params: str, own_loss: bool = False, package: str = _CTR
+) -> ModelEntry:
     return ModelEntry(
-        f"{_CTR}.{module}_params:{params}",
-        f"{_CTR}.{module}:build_{module}",
-        f"{_CTR}.{module}:{module}_loss" if own_loss else None,
+        f"{package}.{module}_params:{params}",
+        f"{package}.{module}:build_{module}",
+        f"{package}.{module}:{module}_loss" if own_loss else None,
     )
+
+
+def _sequential(module: str, params: str, own_loss: bool = False) -> ModelEntry:
+    return _ctr(module, params, own_loss, _SEQUENTIAL)
+
+
+def _next_item(module: str, params: str) -> ModelEntry:
+    return dataclasses.replace(_sequential(module, params), task="retrieval")
 
 
 MODELS: Mapping[str, ModelEntry] = {
     "autoint_plus": _ctr("autoint_plus", "AutoIntPlusParams"),
+    "bert4rec": _next_item("bert4rec", "BERT4RecParams"),
+    "bst": _sequential("bst", "BSTParams"),
     "dcn": _ctr("dcn", "DCNParams"),
     "dcnv2": _ctr("dcnv2", "DCNv2Params"),
     "dcnv3": _ctr("dcnv3", "DCNv3Params", own_loss=True),
     "deepfm": _ctr("deepfm", "DeepFMParams"),
     "deepfm_p": _ctr("deepfm_p", "DeepFMPParams"),
+    "dien": _sequential("dien", "DIENParams"),
+    "din": _sequential("din", "DINParams"),
     "dnn": _ctr("dnn", "DNNParams"),
     "ektf": _ctr("ektf", "EKTFParams", own_loss=True),
+    "eta": _sequential("eta", "ETAParams"),
     "eulernet": _ctr("eulernet", "EulerNetParams"),
     "ffm": _ctr("ffm", "FFMParams"),
     "fgcnn": _ctr("fgcnn", "FGCNNParams"),
@@ -75,10 +91,13 @@ MODELS: Mapping[str, ModelEntry] = {
     "fsdnet": _ctr("fsdnet", "FSDNetParams", own_loss=True),
     "fwfm": _ctr("fwfm", "FwFMParams"),
     "gdcn": _ctr("gdcn", "GDCNParams"),
+    "gru4rec": _next_item("gru4rec", "GRU4RecParams"),
+    "hstu": _next_item("hstu", "HSTUParams"),
     "ipnn": _ctr("ipnn", "IPNNParams"),
     "kpnn": _ctr("kpnn", "KPNNParams"),
     "logistic_regression": _ctr("logistic_regression", "LogisticRegressionParams"),
     "masknet": _ctr("masknet", "MaskNetParams"),
+    "miss": _sequential("miss", "MISSParams", own_loss=True),
     "opnn": _ctr("opnn", "OPNNParams"),
     "pin": _ctr("pin", "PINParams"),
     "qin": ModelEntry(
@@ -87,6 +106,11 @@ MODELS: Mapping[str, ModelEntry] = {
         folded="clickwright.models.multimodal.fold_qin:fold",
     ),
     "qnn_alpha": _ctr("qnn_alpha", "QNNAlphaParams", own_loss=True),
+    "s3rec": _next_item("s3rec", "S3RecParams"),
+    "sasrec": _next_item("sasrec", "SASRecParams"),
+    "sdim": _sequential("sdim", "SDIMParams"),
+    "sim": _sequential("sim", "SIMParams", own_loss=True),
+    "twin": _sequential("twin", "TWINParams"),
     "wide_deep": _ctr("wide_deep", "WideDeepParams"),
     "xdeepfm": _ctr("xdeepfm", "XDeepFMParams"),
 }
