@@ -1,9 +1,7 @@
 """The training loop."""
 
-import itertools
 import logging
 import math
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,17 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from clickwright.models.ctr.parts import LOGITS
-from clickwright.models.item_tables import frozen_variables
 from clickwright.models.losses.cross_entropy import CrossEntropy
 from clickwright.models.losses.loss import Loss
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.scoring import scoring_model
-from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
+from clickwright.models.training.checkpoint import Arrays, Checkpoint
 from clickwright.models.training.divergence import infinite_column, infinite_part
 from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples, cut
+from clickwright.models.training.kept_variables import KeptVariables
 from clickwright.models.training.optimizer import (
     choose_updates,
     make_optimizer,
@@ -73,8 +71,6 @@ class Trainer:
         logits = model.output.get(LOGITS, model.get_layer("probability").input)
         self._logit_model = keras.Model(model.input, logits)
         self._score_model = scoring_model(model, params.negative_sampling_rate)
-        frozen = {id(v) for v in frozen_variables(model)}
-        self._changing = [v for v in model.variables if id(v) not in frozen]
         self._tables = choose_updates(model, params)
         self._sparse = {t.variable.path for t in self._tables if t.sparse}
         self._optimizer = make_optimizer(params, self._tables)
@@ -82,6 +78,7 @@ class Trainer:
         if params.precision == "mixed_float16":
             self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
             self._optimizer.build(model.trainable_variables)
+        self._kept = KeptVariables(model, self._optimizer)
         self._device = default_device(params)
         self._strategy = tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
@@ -134,7 +131,7 @@ class Trainer:
         log = log or TrainingLog(None, self._params, train.rows)
         plateau = Plateau(self._params)
         records: list[EpochRecord] = []
-        best: Arrays = self._values()
+        best: Arrays = self._kept.values()
         part = EpochPart()
         state = checkpoint.load() if checkpoint else None
         if checkpoint is not None and state is not None:
@@ -143,7 +140,7 @@ class Trainer:
                 len(state.records),
                 state.part.steps,
             )
-            self._restore(state, checkpoint)
+            self._kept.restore(state, checkpoint)
             best, part = state.best, state.part
             for record in state.records:
                 records.append(record)
@@ -152,7 +149,7 @@ class Trainer:
 
         def keep(part: EpochPart) -> None:
             if checkpoint is not None:
-                checkpoint.save(self._state(best, tuple(records), part))
+                checkpoint.save(self._kept.state(best, tuple(records), part))
 
         while len(records) < self._params.epochs and not plateau.stop:
             self._optimizer.learning_rate.assign(plateau.learning_rate)
@@ -162,7 +159,7 @@ class Trainer:
             part = EpochPart()
             records.append(record)
             if plateau.update(record):
-                best = self._values()
+                best = self._kept.values()
             keep(part)
             log.epoch_ended(record)
             if log.inspects:
@@ -170,7 +167,7 @@ class Trainer:
                 # Penalties of tables with sparse updates would make gradients dense.
                 with without_penalties(self._tables):
                     log.inspected(number, self._logit_model, self._loss, first)
-        self._assign(self._changing, best)
+        self._kept.assign(best)
         return tuple(records)
 
     def predict(
@@ -348,7 +345,7 @@ class Trainer:
     def _weights_finite(self) -> bool:
         return all(
             bool(tf.reduce_all(tf.math.is_finite(v.value)))
-            for v in self._changing
+            for v in self._kept.of_model
             if tf.as_dtype(v.dtype).is_floating
         )
 
@@ -388,44 +385,6 @@ class Trainer:
             fix=fix,
         )
 
-    def _values(self) -> list[np.ndarray[Any, Any]]:
-        return [v.numpy() for v in self._changing]
-
-    def _variables(self) -> list[Any]:
-        return [*self._changing, *self._optimizer.variables]
-
-    def _state(
-        self, best: Arrays, records: tuple[EpochRecord, ...], part: EpochPart
-    ) -> State:
-        names = tuple(v.path for v in self._variables())
-        optimizer = [v.numpy() for v in self._optimizer.variables]
-        return State(names, self._values(), optimizer, best, records, part)
-
-    def _restore(self, state: State, checkpoint: Checkpoint) -> None:
-        stored = zip(state.names, [*state.model, *state.optimizer], strict=True)
-        for kept, variable in itertools.zip_longest(stored, self._variables()):
-            found = "nothing" if kept is None else _described(kept[0], kept[1].shape)
-            wanted = (
-                "nothing"
-                if variable is None
-                else _described(variable.path, variable.shape)
-            )
-            if _canonical(found) != _canonical(wanted):
-                raise DataError(
-                    "The training checkpoint is of another model or optimizer: it "
-                    f"holds {found} where {wanted} is wanted.",
-                    where=str(checkpoint.file),
-                    fix="choose another folder, or delete this one to train from the "
-                    "beginning",
-                )
-        self._assign(self._changing, state.model)
-        self._assign(self._optimizer.variables, state.optimizer)
-
-    @staticmethod
-    def _assign(variables: Any, values: Any) -> None:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-
 
 def _scaled(gradient: Any, factor: Any) -> Any:
     if isinstance(gradient, tf.IndexedSlices):
@@ -433,12 +392,3 @@ def _scaled(gradient: Any, factor: Any) -> Any:
             gradient.values * factor, gradient.indices, gradient.dense_shape
         )
     return gradient * factor
-
-
-def _described(name: str, shape: Any) -> str:
-    return f"`{name}` {list(shape)}"
-
-
-def _canonical(described: str) -> str:
-    """Without the numbers that Keras gives to layers, which differ by the process."""
-    return re.sub(r"_\d+(?=[/_`])", "", described)
