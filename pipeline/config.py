@@ -9,13 +9,14 @@ from pydantic import Field
 
 from clickwright.components.encoder_search.params import SearchParams
 from clickwright.components.evaluation.thresholds import Thresholds
+from clickwright.components.item_table.checks import check_item_features
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
 from clickwright.models.training.params import TrainingParams
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
-from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.errors import ConfigError, did_you_mean
 from clickwright.schemas.source import Source
 from clickwright.schemas.spec import FeatureSpec, Name, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
@@ -38,6 +39,13 @@ class DataConfig(StrictModel):
     format: LogFormat = "parquet"
     span: bool = False
     """Whether `path` holds `span-1/`, `span-2/` ...; the latest is ingested."""
+    events: dict[Name, str] = Field(default_factory=dict)
+    """Parquet file of events, relative to this file, by the sequence feature whose
+    histories are made from it; beside the splits where none is given."""
+    items: dict[Name, str] = Field(default_factory=dict)
+    """Item data, a Parquet file or a folder of them, relative to this file, by the
+    feature that names the entity; `items.parquet` beside the splits where none is
+    given."""
 
     @pydantic.model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -64,6 +72,9 @@ class EvaluationConfig(StrictModel):
     """What a model must reach on the test split to be blessed."""
 
     thresholds: dict[str, Any] = Field(default_factory=dict)
+    ablations: bool = False
+    """Whether the test split is scored without histories and without item vectors
+    too, to see what the model makes of them."""
 
 
 class PublishConfig(StrictModel):
@@ -118,6 +129,9 @@ class LoadedConfig:
         self._check_parts()
         self.spec = self._load_spec()
         self.search = self._search()
+        self.event_files()
+        check_item_features(self.spec)
+        self.item_files()
         digest = hashlib.sha256(self.run.model_dump_json().encode())
         digest.update(self.spec.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
@@ -131,6 +145,47 @@ class LoadedConfig:
     def serving_name(self) -> str:
         """Name under which the model is published."""
         return self.run.publish.model_name or self.run.name
+
+    def event_files(self) -> dict[str, pathlib.Path]:
+        """The event logs that lie elsewhere than beside the splits, by feature.
+
+        Raises:
+            ConfigError: one is given for a feature that is not made from events.
+        """
+        known = self.spec.event_logs()
+        for name in self.run.data.events:
+            if name not in known:
+                raise ConfigError(
+                    f"`data.events` must name sequence features with `events`, not "
+                    f"`{name}`.{did_you_mean(name, known)}",
+                    where=str(self.path),
+                    fix=f"say `events` of `{name}` in the feature spec, or leave it out",
+                )
+        return {
+            name: (self.path.parent / file).resolve()
+            for name, file in self.run.data.events.items()
+        }
+
+    def item_files(self) -> dict[str, pathlib.Path]:
+        """The item data that lie elsewhere than beside the splits, by entity.
+
+        Raises:
+            ConfigError: some are given for what has no item features.
+        """
+        known = self.spec.item_entities()
+        for name in self.run.data.items:
+            if name not in known:
+                raise ConfigError(
+                    f"`data.items` must name features with an item table, not "
+                    f"`{name}`.{did_you_mean(name, known)}",
+                    where=str(self.path),
+                    fix=f"give features of kind `embedding` or `attribute` that are "
+                    f"`of: {name}` in the feature spec, or leave it out",
+                )
+        return {
+            name: (self.path.parent / file).resolve()
+            for name, file in self.run.data.items.items()
+        }
 
     def data_folder(self, override: pathlib.Path | None) -> pathlib.Path | None:
         """The raw folder: `--data`, else the file's `data.path`, else None."""

@@ -15,6 +15,7 @@ from clickwright.components.ingestion.component import LogExampleGen
 from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.inspection.component import NumericInspector
 from clickwright.components.inspection.previous_report import PreviousReport
+from clickwright.components.item_table.component import ItemTableGen
 from clickwright.components.publisher.component import Publisher
 from clickwright.components.transform.component import SpecTransform
 from clickwright.components.validation.baseline import PreviousGoodStatistics
@@ -40,7 +41,12 @@ def create_pipeline(
     run, spec = config.run, config.spec
 
     example_gen = LogExampleGen(
-        str(files.folder), spec, files.splits, files.format, files.span
+        str(files.folder),
+        spec,
+        files.splits,
+        files.format,
+        files.span,
+        {name: str(path) for name, path in config.event_files().items()},
     )
     examples = example_gen.outputs["examples"]
     schema_gen = tfx.components.ImportSchemaGen(schema_file=str(schema))
@@ -75,6 +81,16 @@ def create_pipeline(
     transform = SpecTransform(examples, schema_channel, spec, plan)
     transform.add_upstream_node(validator)
     hyperparameters: types.BaseChannel | None = None
+    item_tables: list[base_node.BaseNode] = []
+    if files.items:
+        item_table = ItemTableGen(
+            transform.outputs["transform_graph"],
+            spec,
+            {entity: item.path for entity, item in files.items.items()},
+            files.item_fingerprints(),
+        )
+        hyperparameters = item_table.outputs["hyperparameters"]
+        item_tables.append(item_table)
     model_config = run.model.model_dump(mode="json")
     if plan is not None and config.search is not None:
         search = EncoderSearch(
@@ -86,6 +102,7 @@ def create_pipeline(
             training=run.training,
             search=config.search,
             checkpoint_dir=str(paths.checkpoints),
+            hyperparameters=hyperparameters,
         )
         plan = search.outputs["plan"]
         hyperparameters = search.outputs["hyperparameters"]
@@ -134,6 +151,7 @@ def create_pipeline(
         baseline_model=champion.outputs["baseline_model"],
         feature_spec=spec,
         thresholds=config.thresholds,
+        ablations=run.evaluation.ablations,
     )
     publisher = Publisher(
         model,
@@ -159,6 +177,7 @@ def create_pipeline(
             evaluator,
             publisher,
             *numeric,
+            *item_tables,
         ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(

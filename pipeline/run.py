@@ -139,6 +139,8 @@ def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
         summary = result.summary
         verdict = "[green]blessed[/]" if summary["blessed"] else "[red]not blessed[/]"
         _row(table, summary["model"], summary["metrics"]["test"], verdict)
+        for name, metrics in summary["ablations"].items():
+            _row(table, f"  {name}", metrics, "")
     console.print(table)
     for result in results:
         summary = result.summary

@@ -136,7 +136,9 @@ class Session:
     def _remember_steps(self) -> None:
         ended = [o.name for o in self._outcomes if o.state in ("complete", "cached")]
         before = read_finished(self._paths.steps)
-        current = signatures(self._config, self._files.fingerprint)
+        current = signatures(
+            self._config, self._files.fingerprint, self._files.item_fingerprints()
+        )
         write_json(self._paths.steps, with_finished(before, current, ended))
 
     def _derive_schema(self) -> pathlib.Path:
@@ -189,6 +191,9 @@ class Session:
             "run_id": self._run_id,
             "config_sha256": self._config.sha256,
             "metrics": metrics,
+            "ablations": {n: _finite_all(m) for n, m in evaluation.ablations.items()}
+            if evaluation
+            else {},
             "baseline": _finite_all(evaluation.baseline) if evaluation else None,
             "bayes": {s: _finite_all(m) for s, m in self._files.bayes.items()}
             if self._files.bayes

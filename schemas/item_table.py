@@ -87,34 +87,6 @@ class ItemTable(StrictModel):
                 fix="run the item table component again",
             ) from error
 
-    def check(
-        self, folder: pathlib.Path, entity: str, values: Iterable[str], rows: int
-    ) -> None:
-        """Refuses a table that was made with another vocabulary.
-
-        Args:
-            folder: where the table is, for messages.
-            entity: the feature that the table is to describe.
-            values: its vocabulary, in the order of the ids.
-            rows: rows of its embedding table.
-
-        Raises:
-            DataError: the table is of another entity, vocabulary or size.
-        """
-        digest = vocabulary_digest(values)
-        for what, found, wanted in (
-            ("is of", f"`{self.entity}`", f"`{entity}`"),
-            ("has the rows", self.rows, rows),
-            ("has the vocabulary digest", self.vocabulary_digest, digest),
-        ):
-            if found != wanted:
-                raise DataError(
-                    f"The item table {what} {found}; the model's `{entity}` asks for "
-                    f"{wanted}: its rows belong to other ids.",
-                    where=str(folder / FILE_NAME),
-                    fix="make the item table with this transform graph again",
-                )
-
     def array(self, folder: pathlib.Path, name: str) -> np.ndarray[Any, Any]:
         """The array of a vector or attribute, mapped from its file.
 

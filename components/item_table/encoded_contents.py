@@ -53,8 +53,7 @@ class EncodedContents:
         places = places[np.argsort(items.rows[places], kind="stable")]
         self._rows = items.rows[places]
         self._contents = contents.take(pa.array(places)).to_pylist()
-        self._encoder = encoder
-        encoder.fit(self._contents)
+        self._encoder = encoder.fit(self._contents)
 
     def width(self) -> int:
         """Values of a vector."""

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,8 +49,10 @@ class ImageEncoder(VectorEncoder):
             )
         self._network = build(include_top=False, weights=None, pooling="avg")
         try:
-            self._network.load_weights(weights)
-        except (OSError, ValueError) as error:
+            # Keras warns of layers that it leaves at random.
+            with warnings.catch_warnings(action="error"):
+                self._network.load_weights(weights)
+        except (OSError, ValueError, UserWarning) as error:
             raise ConfigError(
                 f"The file does not hold the weights of {source.model} without its "
                 f"top: {str(error).splitlines()[0]}",

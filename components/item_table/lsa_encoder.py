@@ -1,6 +1,7 @@
 """Texts into vectors, learned from the texts themselves."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
@@ -38,7 +39,7 @@ class LsaEncoder(VectorEncoder):
         )
         self._svd = TruncatedSVD(width, random_state=_SEED)
 
-    def fit(self, contents: Sequence[str]) -> None:
+    def fit(self, contents: Sequence[str]) -> Self:
         """Learns the words and their directions."""
         try:
             rows = self._words.fit_transform(contents)
@@ -53,6 +54,7 @@ class LsaEncoder(VectorEncoder):
                 fix="set a smaller `width`, or give more texts",
             )
         self._svd.fit(rows)
+        return self
 
     def encode(self, contents: Sequence[str]) -> np.ndarray:
         """Returns float32 `[contents, width]`."""

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
@@ -12,15 +13,19 @@ class VectorEncoder(abc.ABC):
     batch_size = 256
     """Contents encoded at once."""
 
-    def fit(self, contents: Sequence[str]) -> None:
+    def fit(self, contents: Sequence[str]) -> Self:
         """Learns from the contents of all known entities; pretrained ones need not.
 
         Args:
             contents: one an entity, in the order of the ids.
 
+        Returns:
+            The encoder itself.
+
         Raises:
             DataError: too little can be learned from them.
         """
+        return self
 
     @abc.abstractmethod
     def encode(self, contents: Sequence[str]) -> np.ndarray:

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 from typing import Any
 
+import keras
 import tensorflow_transform as tft
 
 from clickwright.models import registry
@@ -19,6 +20,8 @@ from clickwright.models.freeze_numeric import (
     freeze_numeric,
     scaled_ranges,
 )
+from clickwright.models.item_tables import fill_item_tables
+from clickwright.models.item_vocabulary import vocabulary_values
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.examples import Examples
@@ -30,10 +33,13 @@ from clickwright.models.training.repeat import train_seeds
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.item_table import ItemTable, vocabulary_digest
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
 
 HYPERPARAMETER = "discretization_plan"
 """Key of the Trainer's hyperparameters that holds a plan, as a dict."""
+ITEM_TABLES = "item_tables"
+"""Key of the Trainer's hyperparameters that holds item tables: a folder an entity."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +68,15 @@ def run_fn(fn_args: Any) -> None:
             * `export`: fields of `ExportParams`; absent for none.
 
             The plan of the numeric features is the one that `hyperparameters` hold
-            as `discretization_plan`, else the one beside the transform graph.
+            as `discretization_plan`, else the one beside the transform graph. The
+            item tables are those of `hyperparameters`' `item_tables`, `{entity:
+            folder}`; they fill the model's frozen tables.
 
     Raises:
         ConfigError: model or training parameters are not valid, the plan is not
-            there or of another spec, the device asked for is not there, a batch is
-            larger than the training split, or training diverged.
+            there or of another spec, an item table is not there or of another
+            vocabulary, the device asked for is not there, a batch is larger than the
+            training split, or training diverged.
         DataError: a split cannot be learned from, or a file is damaged.
         MachineError: checkpoint or model cannot be written.
     """
@@ -79,9 +88,12 @@ def run_fn(fn_args: Any) -> None:
     model_params = registry.parse_params(name, config["model"].get("params") or {})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     plan = _plan(spec, fn_args)
-    inputs = spec.model_inputs(
-        vocabulary_sizes(spec, transform), plan.encodings() if plan else None
-    )
+    tables = _item_tables(spec, fn_args)
+    sizes = vocabulary_sizes(spec, transform)
+    for folder in tables.values():
+        attributes = ItemTable.read(folder).attributes
+        sizes |= {name: column.values for name, column in attributes.items()}
+    inputs = spec.model_inputs(sizes, plan.encodings() if plan else None)
 
     export_params = strict_yaml.parse(
         ExportParams, config.get("export") or {}, "export"
@@ -96,6 +108,7 @@ def run_fn(fn_args: Any) -> None:
         "model": {"name": name, "params": model_params.model_dump(mode="json")},
         "training": params.model_dump(mode="json", exclude=set(INDIFFERENT)),
         "inputs": [i.to_dict() for i in inputs],
+        "item_tables": {entity: str(folder) for entity, folder in tables.items()},
     }
     state: pathlib.Path | None = None
     if config.get("checkpoint_dir") is not None:
@@ -121,9 +134,19 @@ def run_fn(fn_args: Any) -> None:
     _check_batch_size(params, train)
     valid = read(valid_files, split="valid")
 
+    digests = {
+        entity: vocabulary_digest(vocabulary_values(spec, transform, entity))
+        for entity in tables
+    }
+
+    def build() -> keras.Model:
+        model = registry.build(name, inputs, model_params)
+        fill_item_tables(model, tables, digests)
+        return model
+
     log_directory = pathlib.Path(fn_args.model_run_dir)
     runs = train_seeds(
-        lambda: registry.build(name, inputs, model_params),
+        build,
         params,
         train,
         valid,
@@ -139,7 +162,7 @@ def run_fn(fn_args: Any) -> None:
         )
         report.write(log_directory)
     export(
-        model,
+        registry.fold(name, model),
         transform,
         spec,
         pathlib.Path(fn_args.serving_model_dir),
@@ -159,6 +182,19 @@ def vocabulary_sizes(
         for name, feature in spec.vocabulary_features().items()
         if isinstance(feature.vocabulary, LearnedVocabulary)
     }
+
+
+def _item_tables(spec: FeatureSpec, fn_args: Any) -> dict[str, pathlib.Path]:
+    """The folder of each entity's item table."""
+    given = (getattr(fn_args, "hyperparameters", None) or {}).get(ITEM_TABLES, {})
+    for entity in spec.item_entities():
+        if entity not in given:
+            raise ConfigError(
+                f"The spec has item features of `{entity}`, and there is no item table.",
+                where=f"hyperparameters, `{ITEM_TABLES}`",
+                fix=f"give the folder that ItemTableGen wrote for `{entity}`",
+            )
+    return {entity: pathlib.Path(given[entity]) for entity in spec.item_entities()}
 
 
 def _plan(spec: FeatureSpec, fn_args: Any) -> DiscretizationPlan | None:

@@ -120,6 +120,45 @@ class MetricRow:
         return self.metric.compare(self.test, self.bayes)
 
 
+@dataclass(frozen=True)
+class AblationTable:
+    """Metrics of the model on test, and with parts of its input taken away.
+
+    Attributes:
+        metrics: what the columns are.
+        rows: name, and for each metric the value and its change against the whole.
+    """
+
+    metrics: tuple[Metric, ...]
+    rows: tuple[tuple[str, tuple[tuple[float | None, Difference | None], ...]], ...]
+
+
+def ablation_table(
+    test: Mapping[str, float], ablations: Mapping[str, Mapping[str, float]]
+) -> AblationTable | None:
+    """Returns the table; None where there are no ablations."""
+    if not ablations:
+        return None
+    chosen = tuple(m for m in METRICS if any(m.key in a for a in ablations.values()))
+    whole = tuple((test.get(m.key), None) for m in chosen)
+    return AblationTable(
+        chosen,
+        (
+            ("everything", whole),
+            *(
+                (
+                    name,
+                    tuple(
+                        (found.get(m.key), m.compare(found.get(m.key), test.get(m.key)))
+                        for m in chosen
+                    ),
+                )
+                for name, found in ablations.items()
+            ),
+        ),
+    )
+
+
 def metric_rows(
     valid: Mapping[str, float],
     test: Mapping[str, float],

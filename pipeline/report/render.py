@@ -16,7 +16,11 @@ from clickwright.components.evaluation.result import SliceMetrics, SplitResult
 from clickwright.pipeline.atomic_file import write_text
 from clickwright.pipeline.report import charts, dag, formats
 from clickwright.pipeline.report.anomalies import ComparisonRecord
-from clickwright.pipeline.report.comparison import METRICS, metric_rows
+from clickwright.pipeline.report.comparison import (
+    METRICS,
+    ablation_table,
+    metric_rows,
+)
 from clickwright.pipeline.report.numerics import numeric_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
@@ -147,6 +151,10 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "longest": max((n.seconds or 0.0 for n in record.nodes), default=0.0),
         "metrics": METRICS,
         "rows": rows,
+        "ablations": ablation_table(
+            test.overall if test else {},
+            record.evaluation.ablations if record.evaluation else {},
+        ),
         "valid": valid,
         "test": test,
         "groups": groups,
