@@ -13,6 +13,8 @@ from clickwright.schemas.spec import PADDING_ID
 
 HISTORY = "/history"
 """After the name of an attribute or vector: that of the history's items."""
+PLACES = "/places"
+"""After the name of a further sequence: its places, one by one."""
 
 
 @keras.saving.register_keras_serializable(package="clickwright")
@@ -35,6 +37,7 @@ class SequenceEmbedding(FusedEmbedding):
             target's.
         extra: further sides of the history, which a target does not have.
         context: all other inputs, embedded as `FusedEmbedding` does.
+        sequences: further `sequence` inputs, of any length, given place by place.
         width: values a field, `D`.
 
     Others are those of `FusedEmbedding`.
@@ -46,7 +49,8 @@ class SequenceEmbedding(FusedEmbedding):
     Output shape:
         Dict of `target`, `[batch, n * D]`, and `history`, `[batch, L, n * D]`; where
         there are any, `extra`, `[batch, L, sides, D]`, and `context`,
-        `[batch, fields, D]`.
+        `[batch, fields, D]`; and for each `s` of `sequences`, `s/places`,
+        `[batch, length, D]`, zeros at padding.
 
     Raises:
         ValueError: as `FusedEmbedding`, or target and history do not go together.
@@ -58,28 +62,32 @@ class SequenceEmbedding(FusedEmbedding):
         history: Sequence[ModelInput | Mapping[str, Any]],
         extra: Sequence[ModelInput | Mapping[str, Any]] = (),
         context: Sequence[ModelInput | Mapping[str, Any]] = (),
+        sequences: Sequence[ModelInput | Mapping[str, Any]] = (),
         **kwargs: Any,
     ) -> None:
         own = tuple(ModelInput.of(i) for i in target)
-        sequences = tuple(ModelInput.of(i) for i in history)
+        events = tuple(ModelInput.of(i) for i in history)
+        further = tuple(ModelInput.of(i) for i in sequences)
         others = tuple(ModelInput.of(i) for i in extra)
         rest = tuple(ModelInput.of(i) for i in context)
         ids = [i for i in own if i.kind == "id"]
-        if not ids or [i.table for i in ids] != [i.table for i in sequences]:
+        if not ids or [i.table for i in ids] != [i.table for i in events]:
             raise ValueError(
                 "`history` must hold one sequence for each id of `target`, of the same "
-                f"table. Received: {[i.name for i in sequences]} and "
+                f"table. Received: {[i.name for i in events]} and "
                 f"{[i.name for i in ids]}"
             )
-        length = sequences[0].length or 0
+        length = events[0].length or 0
         tags = [_of_history(i, length) for i in own if i.kind == "attribute"]
-        super().__init__([*own, *sequences, *tags, *others, *rest], **kwargs)
+        items = [*own, *events, *tags, *others, *further]
+        super().__init__([*items, *rest], **kwargs)
         self.target = own
-        self.history = sequences
+        self.history = events
         self.extra = others
         self.context = rest
+        self.sequences = further
         self.length = length
-        split = len(own) + len(sequences) + len(tags) + len(others)
+        split = len(items)
         self._context_runs = self._runs_of(self.inputs[split:])
         self._item_runs = self._runs_of(
             [i for i in self.inputs[:split] if i.kind != "vector"]
@@ -102,14 +110,18 @@ class SequenceEmbedding(FusedEmbedding):
             inputs |= self._repeated(inputs, batch)
         rows = self._rows(inputs)
         found = {
-            "target": self._items(self.target, inputs, rows),
-            "history": self._items(self.target, inputs, rows, self.history),
+            "target": self._items(inputs, rows),
+            "history": self._items(inputs, rows, self.history),
         }
         mask = self._mask(rows)  # [B, L, 1]
         found["history"] *= mask
         if self.extra:
             extra = ops.stack([rows[i.name][1] for i in self.extra], axis=2)
             found["extra"] = extra * ops.expand_dims(mask, -1)  # [B, L, n, D]
+        for i in self.sequences:
+            ids, places = rows[i.name]  # [B, L], [B, L, D]
+            there = ops.cast(ops.not_equal(ids, PADDING_ID), places.dtype)
+            found[i.name + PLACES] = places * ops.expand_dims(there, -1)
         if self.context:
             fields = self._fields(self._context_runs, inputs, rows, training)
             if batch is not None:
@@ -129,19 +141,20 @@ class SequenceEmbedding(FusedEmbedding):
 
     def _items(
         self,
-        fields: Sequence[ModelInput],
         inputs: Mapping[str, Any],
         rows: Mapping[str, tuple[Any, Any]],
         history: Sequence[ModelInput] = (),
     ) -> Any:
         """All fields of the target, `[B, n * D]`, or of the history's items."""
-        ids = [i for i in fields if i.kind == "id"]
         if history:
             parts = [rows[i.name][1] for i in history]  # [B, L, D]
         else:
-            shape = (-1, len(ids) * self.width)
-            parts = [ops.reshape(rows[ids[0].name][1], shape)]  # [B, n * D]
-        for i in fields:
+            parts = [
+                ops.reshape(rows[run[0].name][1], (-1, len(run) * self.width))
+                for run in self._item_runs
+                if run[0].kind == "id"
+            ]  # [B, n * D]
+        for i in self.target:
             name = i.name + HISTORY if history else i.name
             if i.kind == "attribute":
                 length = self.length if history else 1
@@ -186,6 +199,9 @@ class SequenceEmbedding(FusedEmbedding):
         }
         if self.extra:
             shapes["extra"] = (history, length, len(self.extra), width)
+        for i in self.sequences:
+            own = input_shape[i.name]
+            shapes[i.name + PLACES] = (own[0], own[1], width)
         if self.context:
             shapes["context"] = (batch, len(self.context), width)
         return shapes
@@ -194,7 +210,7 @@ class SequenceEmbedding(FusedEmbedding):
         """All arguments; inputs as plain dicts."""
         config = super().get_config()
         del config["inputs"], config["pooling"]
-        for name in ("target", "history", "extra", "context"):
+        for name in ("target", "history", "extra", "context", "sequences"):
             config[name] = [i.to_dict() for i in getattr(self, name)]
         return config
 
