@@ -76,10 +76,17 @@ class FitParams(StrictModel, abc.ABC):
     gradient; also the norms of embedding rows by table and the gradients by layer, on
     the first batch; or nothing."""
 
-    @property
-    def total_epochs(self) -> int:
-        """Most epochs of all stages together."""
-        return self.epochs
+    def keeps(self, steps: int, seconds: float) -> bool:
+        """Whether the state is to be kept within an epoch.
+
+        Args:
+            steps: steps of the epoch so far.
+            seconds: seconds since it was kept last.
+        """
+        every = self.checkpoint_steps
+        if every is not None and steps % every == 0:
+            return True
+        return seconds > self.checkpoint_seconds
 
     @abc.abstractmethod
     def monitored(self, record: EpochRecord) -> float | None:

@@ -17,7 +17,11 @@ from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.scoring import scoring_model
 from clickwright.models.training.checkpoint import Arrays, Checkpoint
-from clickwright.models.training.divergence import infinite_column, infinite_part
+from clickwright.models.training.divergence import (
+    infinite_column,
+    infinite_part,
+    mended_by,
+)
 from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples, cut
@@ -220,16 +224,12 @@ class Trainer:
             # Reading the loss waits for the device, so it happens now and then.
             if log.step_ended(number, rows) and not self._loss_finite():
                 break
-            if checkpoint is not None and self._due(steps, kept_at):
+            if checkpoint is not None and self._params.keeps(
+                steps, time.monotonic() - kept_at
+            ):
                 keep(now())
                 kept_at = time.monotonic()
         return now()
-
-    def _due(self, steps: int, kept_at: float) -> bool:
-        every = self._params.checkpoint_steps
-        if every is not None and steps % every == 0:
-            return True
-        return time.monotonic() - kept_at > self._params.checkpoint_seconds
 
     def _validated(
         self, valid: Examples, part: EpochPart, records: list[EpochRecord]
@@ -368,21 +368,13 @@ class Trainer:
                 "feature spec",
             )
         part = infinite_part(self._logit_model, self._loss, batch)
-        fix = "lower `learning_rate` or `global_clipnorm`"
-        if self._params.precision != "float32":
-            fix += ", or set `precision: float32`"
-        if checkpoint is not None and checkpoint.file.exists():
-            fix += (
-                ". Changed parameters start anew; the same ones go on from the last "
-                f"good state, which stays in {checkpoint.directory}"
-            )
         return ConfigError(
             f"Infinite values or NaN in {part or 'the training loss'}: the training "
             f"loss is not a finite number any more (epoch {epoch}, step {step + 1}, "
             f"learning rate {float(self._optimizer.learning_rate.numpy()):g}, seed "
             f"{self._params.seed}).",
             where="training",
-            fix=fix,
+            fix=mended_by(self._params, checkpoint),
         )
 
 

@@ -27,6 +27,9 @@ class TrainingLog:
         params: the training's parameters.
         rows: rows of the training split.
         title: stands before the epoch in progress messages.
+
+    Attributes:
+        epochs: most epochs that the training has.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class TrainingLog:
         self._file: pathlib.Path | None = None
         self._tensorboard: TensorBoard | None = None
         self._params = params
+        self.epochs = params.epochs
         self._rows = rows
         self._title = f"{title}, " if title else ""
         self._valid = ""
@@ -101,10 +105,10 @@ class TrainingLog:
             "training",
             extra={
                 "rows": (epoch - 1) * self._rows + rows,
-                "total": self._params.total_epochs * self._rows,
+                "total": self.epochs * self._rows,
                 # Of the epoch: early stopping leaves the training's end unknown.
                 "fraction": min(rows / self._rows, 1.0) if self._rows else None,
-                "detail": f"{self._title}epoch {epoch}/{self._params.total_epochs}"
+                "detail": f"{self._title}epoch {epoch}/{self.epochs}"
                 f"{self._valid}{said}",
             },
         )
