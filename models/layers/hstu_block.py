@@ -82,9 +82,7 @@ class HSTUBlock(keras.layers.Layer):
         )
         self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
 
-    def build(
-        self, input_shape: tuple[int | None, ...], buckets_shape: Any = None
-    ) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the kernels and the biases of attention."""
         places, width = input_shape[1:]
         normal = keras.initializers.RandomNormal(stddev=0.02)
@@ -137,7 +135,7 @@ class HSTUBlock(keras.layers.Layer):
         return self.output_(gated) + inputs
 
     def compute_output_shape(
-        self, input_shape: tuple[int | None, ...], buckets_shape: Any = None
+        self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         """That of the events."""
         return input_shape

@@ -63,9 +63,7 @@ class PostNormBlock(keras.layers.Layer):
             for name in ("attention_norm", "dense_norm")
         )
 
-    def build(
-        self, input_shape: tuple[int | None, ...], allowed_shape: Any = None
-    ) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes six kernels with biases, and two normalizations."""
         width = input_shape[-1]
         if width is None or width % self.heads:
@@ -107,7 +105,7 @@ class PostNormBlock(keras.layers.Layer):
         return self.dense_norm(y + dense)
 
     def compute_output_shape(
-        self, input_shape: tuple[int | None, ...], allowed_shape: Any = None
+        self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         """That of the events."""
         return input_shape

@@ -55,9 +55,7 @@ class SASRecBlock(keras.layers.Layer):
         self.query_norm = self._norm("query_norm")
         self.dense_norm = self._norm("dense_norm")
 
-    def build(
-        self, input_shape: tuple[int | None, ...], real_shape: Any = None
-    ) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes five kernels `[d, d]` with biases, and two normalizations."""
         width = input_shape[-1]
         if width is None or width % self.heads:
@@ -96,7 +94,7 @@ class SASRecBlock(keras.layers.Layer):
         return output * ops.expand_dims(ops.cast(real, output.dtype), -1)
 
     def compute_output_shape(
-        self, input_shape: tuple[int | None, ...], real_shape: Any = None
+        self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         """That of the events."""
         return input_shape

@@ -47,7 +47,7 @@ def bpr_max(
         positive = ops.elu(positive, alpha=elu)
         negative = ops.elu(negative, alpha=elu)
     shown = negative if takes_part is None else ops.where(takes_part, negative, _LOWEST)
-    likely = ops.softmax(shown, axis=-1)
+    likely = ops.exp(shown - ops.logsumexp(shown, axis=-1, keepdims=True))
     above = ops.sigmoid(ops.expand_dims(positive, -1) - negative)
     losses = -ops.log(ops.sum(likely * above, axis=-1) + _TINY)
     losses = losses + regularization * ops.sum(likely * negative**2, axis=-1)
