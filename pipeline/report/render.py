@@ -21,6 +21,7 @@ from clickwright.pipeline.report.comparison import (
     ablation_table,
     metric_rows,
 )
+from clickwright.pipeline.report.items import item_view
 from clickwright.pipeline.report.numerics import numeric_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
@@ -162,6 +163,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "learning": list(learning),
         "features": features,
         "numerics": numerics,
+        "items": item_view(record.items),
         "comparisons": _closest_first(record),
         "splits": {s: record.statistics[s] for s in _split_names(record)},
         "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},

@@ -241,8 +241,8 @@ def test_pictures_become_what_the_network_says_of_them(
 
     found = table.array(tmp_path / "table", "look")
     expected = model.predict(np.stack(pictures), verbose=0)
-    np.testing.assert_allclose(found[[3, 1]], expected, rtol=1e-3, atol=1e-4)
-    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+    np.testing.assert_allclose(found[[3, 1]], expected, rtol=1e-3, atol=0.05)
+    assert np.abs(expected[0] - expected[1]).max() > 1
     assert table.vectors["look"].missing == 1
 
 
