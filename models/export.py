@@ -95,7 +95,7 @@ def export(
         return score(tf.io.parse_example(examples, parsing))
 
     def as_parsed(columns: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        return {name: _as_parsed(x, parsing[name]) for name, x in columns.items()}
+        return {name: parsed_like(x, parsing[name]) for name, x in columns.items()}
 
     def predict_raw(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return score(as_parsed({name: columns[name] for name in parsing}))
@@ -127,6 +127,15 @@ def export(
             _numeric_health(spec, plan, parsing),
             [tf.TensorSpec([None], tf.string, name="examples")],
         )
+    write_archive(archive, directory)
+
+
+def write_archive(archive: keras.export.ExportArchive, directory: pathlib.Path) -> None:
+    """Writes the SavedModel.
+
+    Raises:
+        MachineError: the folder cannot be written to, or the disk is full.
+    """
     try:
         archive.write_out(str(directory), verbose=False)
     except (OSError, tf.errors.OpError) as error:
@@ -177,8 +186,13 @@ def _numeric_health(
     return numeric_health
 
 
-def _as_parsed(values: tf.Tensor, feature: Any) -> Any:
-    """The tensor in the form in which parsing an Example would give it."""
+def parsed_like(values: tf.Tensor, feature: Any) -> Any:
+    """A tensor of `predict_raw` in the form in which parsing an Example gives it.
+
+    Args:
+        values: `[batch]`, or of a list `[batch, length]`.
+        feature: how Examples are parsed.
+    """
     if isinstance(feature, tf.io.FixedLenFeature):
         return values
     rows = values if values.shape.rank == 2 else tf.expand_dims(values, 1)  # [B, L]
