@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clickwright.models.losses.loss import Loss
 
 _CTR = "clickwright.models.ctr"
+_RETRIEVAL = "clickwright.models.retrieval"
 _SEQUENTIAL = "clickwright.models.sequential"
 _CROSS_ENTROPY = "clickwright.models.losses.cross_entropy:CrossEntropy"
 
@@ -68,6 +69,12 @@ def _next_item(module: str, params: str) -> ModelEntry:
     return dataclasses.replace(_sequential(module, params), task="retrieval")
 
 
+def _retrieval(module: str, params: str) -> ModelEntry:
+    return dataclasses.replace(
+        _ctr(module, params, False, _RETRIEVAL), task="retrieval"
+    )
+
+
 MODELS: Mapping[str, ModelEntry] = {
     "autoint_plus": _ctr("autoint_plus", "AutoIntPlusParams"),
     "bert4rec": _next_item("bert4rec", "BERT4RecParams"),
@@ -109,8 +116,10 @@ MODELS: Mapping[str, ModelEntry] = {
     "s3rec": _next_item("s3rec", "S3RecParams"),
     "sasrec": _next_item("sasrec", "SASRecParams"),
     "sdim": _sequential("sdim", "SDIMParams"),
+    "search_query": _sequential("search_query", "SearchQueryParams", own_loss=True),
     "sim": _sequential("sim", "SIMParams", own_loss=True),
     "twin": _sequential("twin", "TWINParams"),
+    "two_tower": _retrieval("two_tower", "TwoTowerParams"),
     "wide_deep": _ctr("wide_deep", "WideDeepParams"),
     "xdeepfm": _ctr("xdeepfm", "XDeepFMParams"),
 }
