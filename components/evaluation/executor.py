@@ -1,7 +1,9 @@
 """The evaluator's work."""
 
+import dataclasses
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -13,6 +15,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from clickwright.components.evaluation import spec as keys
+from clickwright.components.evaluation.ablations import ablations
 from clickwright.components.evaluation.eval_config import eval_config, slice_columns
 from clickwright.components.evaluation.evaluate import Plan, evaluate
 from clickwright.components.evaluation.result import EvaluationResult
@@ -86,11 +89,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             models=models,
             files=files,
             outputs={split: _folder(evaluation, split) for split in SPLITS},
-            total_rows=_total_rows(examples),
+            total_rows=_rows_of(examples, SPLITS),
         )
         self._run(plan)
 
         result = _judge(plan, spec, thresholds, problem)
+        if exec_properties.get(keys.ABLATIONS_KEY):
+            result = dataclasses.replace(
+                result,
+                ablations=ablations(
+                    _saved_model(model), files[DECIDING], spec, _rows_of(examples)
+                ),
+            )
         result.write(evaluation.uri)
         _bless(blessing, model, baselines, result.blessed)
         test = result.splits[DECIDING].overall
@@ -198,8 +208,10 @@ def _folder(evaluation: types.Artifact, split: str) -> str:
     return evaluation.uri if split == DECIDING else os.path.join(evaluation.uri, split)
 
 
-def _total_rows(examples: types.Artifact) -> int | None:
-    names = [f"rows_{split}" for split in SPLITS]
+def _rows_of(
+    examples: types.Artifact, splits: Sequence[str] = (DECIDING,)
+) -> int | None:
+    names = [f"rows_{split}" for split in splits]
     if not all(examples.has_custom_property(name) for name in names):
         return None
     return sum(examples.get_int_custom_property(name) for name in names)

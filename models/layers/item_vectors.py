@@ -8,6 +8,9 @@ from keras import ops
 from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.schemas.model_input import Storage
 
+VECTORS = "item_vectors"
+"""Name of the variable, by which it is found in a SavedModel."""
+
 
 @keras.saving.register_keras_serializable(package="clickwright")
 class ItemVectors(keras.layers.Layer):
@@ -72,7 +75,7 @@ class ItemVectors(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Makes the table, `[rows, width]`, and the scales of `int8`, `[rows]`."""
         self.vectors = self.add_weight(
-            name="vectors",
+            name=VECTORS,
             shape=(self.rows, self.width),
             dtype=self.storage,
             initializer="zeros",
