@@ -1,6 +1,7 @@
 """MISS: a self-supervised loss added to a click model of a history."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -63,7 +64,7 @@ def build_miss(inputs: Sequence[ModelInput], params: MISSParams) -> keras.Model:
         )(
             {
                 "logits": logits,
-                "history": embedding.output["history"],
+                "history": _history(embedding),
                 "ids": ids,
                 "mask": ops.cast(ops.not_equal(ids, 0), "float32"),
             }
@@ -76,6 +77,14 @@ def build_miss(inputs: Sequence[ModelInput], params: MISSParams) -> keras.Model:
             "a weight above 0",
         ) from error
     return keras.Model(base.input, {**base.output, LOGITS: contrasted}, name="miss")
+
+
+def _history(embedding: SequenceEmbedding) -> Any:
+    """The embedded history, `[B, L, J * D]`: Keras lists outputs by their keys."""
+    shapes = embedding.compute_output_shape(
+        {i.name: (None, None) for i in embedding.inputs}
+    )
+    return embedding.output[sorted(shapes).index("history")]
 
 
 def miss_loss(params: MISSParams) -> Loss:
