@@ -43,7 +43,7 @@ class FoldedQuadratic(keras.layers.Layer):
         )
         width = len(gamma)
         scale = gamma / np.sqrt(variance + layer.norm.epsilon)
-        folded = cls(dtype=layer.dtype_policy, name=layer.name)
+        folded = cls(dtype=layer.dtype_policy.name, name=layer.name)
         folded.build((None, width))
         folded.set_weights(
             [

@@ -47,7 +47,7 @@ class FoldedTargetAttention(keras.layers.Layer):
             for w in (layer.query, layer.key, layer.value, layer.project)
         )
         width = query.shape[0]
-        folded = cls(dtype=layer.dtype_policy, name=layer.name)
+        folded = cls(dtype=layer.dtype_policy.name, name=layer.name)
         folded.build({"target": (None, width), "history": (None, None, width)})
         folded.set_weights([query @ key.T / np.sqrt(layer.units), value @ project])
         return folded
