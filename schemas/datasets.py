@@ -2,6 +2,7 @@
 
 from clickwright.schemas.adult.source import AdultSource
 from clickwright.schemas.beauty.source import BeautySource
+from clickwright.schemas.collm_ml1m.source import CollmMl1mSource
 from clickwright.schemas.criteo_8k.source import Criteo8kSource
 from clickwright.schemas.errors import ConfigError, did_you_mean
 from clickwright.schemas.frappe.source import FrappeSource
@@ -16,6 +17,7 @@ SOURCES: dict[str, type[Source]] = {
     for source in (
         AdultSource,
         BeautySource,
+        CollmMl1mSource,
         Criteo8kSource,
         FrappeSource,
         MarketplaceSource,

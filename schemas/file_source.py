@@ -18,7 +18,8 @@ class RawFile:
 
     Attributes:
         name: its name.
-        rows: its lines, a header not counted; None of a file without lines.
+        rows: its lines, a header not counted, or of a `.parquet` file its rows; None
+            of a file that has neither.
         md5: its checksum; None where good copies differ in their bytes.
         header: whether the first line names the columns.
     """
@@ -200,8 +201,11 @@ class FileSource(Source):
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
                 last = chunk[-1:]
-        rows = max(lines + (last != b"\n") - file.header, 0)
         fix = f"fetch it again with `{cls._command()}`"
+        if file.rows is not None and file.name.endswith(".parquet"):
+            rows = _parquet_rows(path, where or str(path), fix)
+        else:
+            rows = max(lines + (last != b"\n") - file.header, 0)
         if file.rows is not None and rows != file.rows:
             raise DataError(
                 f"The file has {rows:,} rows; expected: {file.rows:,}.",
@@ -216,3 +220,16 @@ class FileSource(Source):
                 fix=fix,
             )
         return digest.hexdigest()
+
+
+def _parquet_rows(path: pathlib.Path, where: str, fix: str) -> int:
+    # Imported here: the command line reads this module and needs no Arrow.
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"The file cannot be read as Parquet: {error}.", where=where, fix=fix
+        ) from error

@@ -146,6 +146,7 @@ def test_data_sets_are_found_by_name() -> None:
     assert sorted(SOURCES) == [
         "adult",
         "beauty",
+        "collm_ml1m",
         "criteo_8k",
         "frappe",
         "marketplace",
@@ -164,7 +165,7 @@ def test_an_unknown_data_set_is_refused_with_the_closest_name() -> None:
 
     assert str(caught.value) == (
         "Unknown data set `movielense`. Did you mean `movielens`? "
-        "Fix: use one of adult, beauty, criteo_8k, frappe, marketplace, movielens, "
+        "Fix: use one of adult, beauty, collm_ml1m, criteo_8k, frappe, marketplace, movielens, "
         "tiktok, toys"
     )
 
