@@ -1,6 +1,7 @@
 """A target and its history, embedded."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -16,6 +17,8 @@ class Embedded:
         context: `[batch, F, D]`; None where there are no other inputs.
         history_extra: `[batch, L, n, D]`, sides that the target does not have, such as
             the ages of the events; None where there are none.
+        sequences: `[batch, length, D]`, by name, of further sequences that were asked
+            for; padding is zeros.
     """
 
     target: Any
@@ -24,3 +27,4 @@ class Embedded:
     history_ids: Any
     context: Any = None
     history_extra: Any = None
+    sequences: Mapping[str, Any] = dataclasses.field(default_factory=dict)

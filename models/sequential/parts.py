@@ -7,7 +7,11 @@ import keras
 from keras import ops
 
 from clickwright.models.ctr import parts
-from clickwright.models.layers.sequence_embedding import HISTORY, SequenceEmbedding
+from clickwright.models.layers.sequence_embedding import (
+    HISTORY,
+    PLACES,
+    SequenceEmbedding,
+)
 from clickwright.models.sequential.embedded import Embedded
 from clickwright.models.sequential.history_params import HistoryParams
 from clickwright.models.sequential.sequence_inputs import SequenceInputs
@@ -59,6 +63,7 @@ def embed(
     model_name: str = "sequence",
     name: str = "embeddings",
     zero_padding: bool = False,
+    sequences: Sequence[ModelInput] = (),
 ) -> Embedded:
     """Embeds target, history and context, from one table by one gather.
 
@@ -73,6 +78,8 @@ def embed(
         model_name: name of the model, for messages.
         name: name of the layer.
         zero_padding: whether id 0 gives zeros, and keeps its rows at zero.
+        sequences: further sequences, of which every place is given; `inputs` have
+            them too. They are no context.
 
     Raises:
         ConfigError: there is no history.
@@ -92,7 +99,8 @@ def embed(
         target=roles.fields,
         history=[roles.history, *(side for side, _ in shared)],
         extra=roles.extra,
-        context=roles.context,
+        context=[i for i in roles.context if i not in sequences],
+        sequences=sequences,
         width=params.embedding_dim,
         embeddings_initializer=keras.initializers.RandomNormal(
             stddev=params.embedding_stddev
@@ -110,4 +118,5 @@ def embed(
         history_ids=history_ids,
         context=found.get("context"),
         history_extra=found.get("extra"),
+        sequences={i.name: found[i.name + PLACES] for i in sequences},
     )

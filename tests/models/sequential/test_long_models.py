@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from clickwright.models import registry
+from clickwright.models.layers.repeat_rows import RepeatRows
 from clickwright.models.losses.weighted_cross_entropies import WeightedCrossEntropies
+from clickwright.models.ranking import ranking_model
 from clickwright.models.scoring import scoring_model
 from clickwright.models.training.in_memory_examples import InMemoryExamples
 from clickwright.models.training.params import TrainingParams
@@ -385,3 +387,19 @@ def test_a_model_without_a_history_says_so(name: str) -> None:
         registry.build(name.split("_")[0], INPUTS[:3])
     with pytest.raises(ConfigError, match="must be a multiple of `heads`"):
         registry.parse_params(name.split("_")[0], {"attention_dim": 5})
+
+
+@every_model
+def test_a_user_is_ranked_with_the_history_as_it_is(name: str) -> None:
+    model = built(name)
+    rank = ranking_model(scoring_model(model))
+    for row in (0, 6):
+        user = {i.name: FEATURES[i.name][[row]] for i in INPUTS if i.role != "item"}
+        items = {i.name: FEATURES[i.name] for i in INPUTS if i.role == "item"}
+        got = np.asarray(rank({**user, **items}, training=False))
+        each = {k: np.repeat(v, ROWS, 0) for k, v in user.items()} | items
+        np.testing.assert_allclose(got, probability(model, each), rtol=1e-5)
+    repeated = [
+        layer.output.shape[1:] for layer in rank.layers if isinstance(layer, RepeatRows)
+    ]
+    assert not [shape for shape in repeated if LENGTH in shape or len(shape) > 1]
