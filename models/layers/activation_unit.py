@@ -9,7 +9,10 @@ from keras import ops
 
 from clickwright.models.layers.dice import Dice
 from clickwright.models.layers.dropout import Dropout
-from clickwright.models.layers.sparse_target_attention import weighted_sum
+from clickwright.models.layers.sparse_target_attention import (
+    same_width,
+    weighted_sum,
+)
 
 _MASKED = -1e9
 
@@ -41,7 +44,7 @@ class ActivationUnit(keras.layers.Layer):
         `[batch, d]`.
 
     Raises:
-        ValueError: there are no hidden layers.
+        ValueError: there are no hidden layers, or target and history differ in width.
 
     References:
         Zhou et al., Deep Interest Network, KDD 2018, section 4.3. The order of the
@@ -89,7 +92,7 @@ class ActivationUnit(keras.layers.Layer):
 
     def build(self, input_shape: Mapping[str, tuple[int | None, ...]]) -> None:
         """Makes the first layer, `[4 d, h_1]`, and builds the others."""
-        width = input_shape["target"][-1]
+        width = same_width(input_shape)
         self.kernel = self.add_weight(
             name="kernel", shape=(4 * width, self.units[0]), initializer="glorot_normal"
         )

@@ -46,13 +46,14 @@ class BehaviourTokens(keras.layers.Layer):
 
     def build(self, input_shape: Mapping[str, tuple[Any, ...]]) -> None:
         """Makes the positions, `[L + 1, P]`, or that of the target, `[1, P]`."""
+        initializer: Any
         if "positions" in input_shape:
             width = input_shape["positions"][-1]
             if width != self.position_width:
                 raise ValueError(
                     f"`positions` must be {self.position_width} wide. Received: {width}"
                 )
-            rows, initializer = 1, "zeros"
+            rows, initializer = 1, keras.initializers.Zeros()
         else:
             rows, initializer = input_shape["history"][1] + 1, _sinusoids
         self.positions = self.add_weight(

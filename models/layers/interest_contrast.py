@@ -221,7 +221,9 @@ class InterestContrast(keras.layers.Layer):
         count = length - width + 1
         whole = sum(mask[:, i : i + count] for i in range(width))
         whole = ops.cast(ops.equal(whole, width), "int32")  # [B, count]
-        pairs, gaps, places = [], [], []
+        pairs: list[Any] = []
+        gaps: list[int] = []
+        places: list[int] = []
         for gap in range(width, min(width + self.distance, count)):
             pairs.append(whole[:, : count - gap] * whole[:, gap:])
             gaps += [gap] * (count - gap)

@@ -220,7 +220,7 @@ def test_bilinear_attention_passes_the_battery(tmp_path: pathlib.Path) -> None:
     ("form", "want"),
     [("paper", [0.237084, 0.117287]), ("official", [0.085047, 0.071232])],
 )
-def test_augru_makes_the_worked_step(form: str, want: list[float]) -> None:
+def test_augru_makes_the_worked_step(form: Any, want: list[float]) -> None:
     # A step from the state h: the event before it is chosen such that it leads there.
     layer = AUGRU(2, form)
     event, state = fill((2,), 1), fill((2,), 2)
@@ -240,7 +240,7 @@ def test_augru_makes_the_worked_step(form: str, want: list[float]) -> None:
     np.testing.assert_allclose(got[0], want, atol=2e-6)
 
 
-def solve(kernels: list[Array], state: Array, form: str) -> Array:
+def solve(kernels: list[Array], state: Array, form: Any) -> Array:
     """The event that leads from zeros, with an attention of 1, to `state`."""
     x = np.zeros(2)
 
@@ -265,7 +265,8 @@ def test_no_attention_leaves_the_state_in_the_paper_and_not_in_the_official_code
     attention = np.full((3, 5), 0.3, np.float32)
     nothing = attention.copy()
     nothing[:, -1] = 0.0
-    for form in ("paper", "official"):
+    forms: tuple[Any, ...] = ("paper", "official")
+    for form in forms:
         layer = AUGRU(3, form)
         layer({**{k: inputs[k] for k in ("history", "mask")}, "attention": attention})
         randomize(layer)
@@ -322,7 +323,7 @@ def test_augru_with_full_attention_is_a_gru() -> None:
 
 @pytest.mark.parametrize("form", ["paper", "official"])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_on_either_side_leaves_the_augru_as_it_is(form: str, side: str) -> None:
+def test_padding_on_either_side_leaves_the_augru_as_it_is(form: Any, side: str) -> None:
     inputs = {**rows(), "attention": np.full((3, 5), 0.4, np.float32)}
     del inputs["target"]
     layer = AUGRU(3, form)
@@ -347,7 +348,7 @@ def test_one_history_serves_all_attentions_of_the_augru() -> None:
 
 
 @pytest.mark.parametrize("form", ["paper", "official"])
-def test_augru_passes_the_battery(form: str, tmp_path: pathlib.Path) -> None:
+def test_augru_passes_the_battery(form: Any, tmp_path: pathlib.Path) -> None:
     inputs = {**rows(), "attention": np.full((3, 5), 0.4, np.float32)}
     del inputs["target"]
     check_layer(functools.partial(AUGRU, units=3, form=form), inputs, (3, 3), tmp_path)

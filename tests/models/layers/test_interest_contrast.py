@@ -271,7 +271,7 @@ def test_a_level_without_weight_has_no_weights() -> None:
 
 
 @pytest.mark.parametrize("pairs", ["across_time", "same_time"])
-def test_the_contrast_passes_the_battery(pairs: str, tmp_path: pathlib.Path) -> None:
+def test_the_contrast_passes_the_battery(pairs: Any, tmp_path: pathlib.Path) -> None:
     inputs = histories((7, 7, 7, 6))
     make = functools.partial(InterestContrast, fields=FIELDS, feature_pairs=pairs)
     check_layer(make, inputs, (4, 1), tmp_path)

@@ -186,10 +186,9 @@ def test_an_empty_history_is_what_the_model_without_histories_sees(name: str) ->
     if layer:
         assert not values(model, layer, empty).any()
     registered, params = MODELS[name]
+    changed: dict[str, Any] = {"without": ("history",)}
     if registered == "miss":
-        changed = {"base_params": {**params["base_params"], "without": ("history",)}}
-    else:
-        changed = {"without": ("history",)}
+        changed = {"base_params": {**params["base_params"], **changed}}
     without = make(name, **changed)
     known = {v.path: v for v in model.weights}
     for v in without.weights:
