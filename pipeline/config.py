@@ -8,12 +8,13 @@ import pydantic
 from pydantic import Field
 
 from clickwright.components.encoder_search.params import SearchParams
+from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.components.item_table.checks import check_item_features
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.training_params import TRAINING_PARAMS
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError, did_you_mean
@@ -28,8 +29,8 @@ class DataConfig(StrictModel):
     """Where the log comes from: a data set by name, or files with a spec of theirs."""
 
     dataset: str | None = None
-    """A data set that comes with the product: adult, criteo_8k, frappe, marketplace,
-    movielens."""
+    """A data set that comes with the product: adult, beauty, criteo_8k, frappe,
+    marketplace, movielens, tiktok, toys."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Choices of that data set (for marketplace: impressions, seed and others)."""
     spec: str | None = None
@@ -228,16 +229,24 @@ class LoadedConfig:
             self.source = cls(
                 strict_yaml.parse(cls.Options, data.options, f"{where}: data.options")
             )
-        strict_yaml.parse(TrainingParams, self.run.training, f"{where}: training")
+        model = self.run.model
+        entry = registry.entry(model.name, f"{where}: model.name")
+        registry.parse_params(model.name, model.params, f"{where}: model.params")
+        training = TRAINING_PARAMS[entry.task]
+        strict_yaml.parse(training, self.run.training, f"{where}: training")
         strict_yaml.parse(ExportParams, self.run.export, f"{where}: export")
-        self.thresholds = strict_yaml.parse(
-            Thresholds,
+        self.thresholds: Thresholds | RetrievalThresholds = strict_yaml.parse(
+            Thresholds if entry.task == "click" else RetrievalThresholds,
             self.run.evaluation.thresholds,
             f"{where}: evaluation.thresholds",
         )
-        model = self.run.model
-        registry.entry(model.name, f"{where}: model.name")
-        registry.parse_params(model.name, model.params, f"{where}: model.params")
+        if self.run.evaluation.ablations and entry.task != "click":
+            raise ConfigError(
+                f"`evaluation.ablations` belongs to click models; `{model.name}` is for "
+                f"{entry.task}.",
+                where=where,
+                fix="leave out `ablations`",
+            )
 
 
 def _with_preset(run: RunConfig, path: pathlib.Path) -> RunConfig:
