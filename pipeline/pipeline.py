@@ -11,6 +11,8 @@ from clickwright.components.discretizer.component import Discretizer
 from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.evaluation.champion import Champion
 from clickwright.components.evaluation.component import ModelEvaluator
+from clickwright.components.evaluation.retrieval_component import RetrievalEvaluator
+from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.ingestion.component import LogExampleGen
 from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.inspection.component import NumericInspector
@@ -20,11 +22,17 @@ from clickwright.components.publisher.component import Publisher
 from clickwright.components.transform.component import SpecTransform
 from clickwright.components.validation.baseline import PreviousGoodStatistics
 from clickwright.components.validation.component import DataValidator
+from clickwright.models import registry
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import InputFiles
 from clickwright.pipeline.paths import RunPaths
 
 RUN_FN = "clickwright.models.training.run.run_fn"
+SIGNATURES = {
+    "click": ("serving_default", "predict_raw"),
+    "retrieval": ("serving_default", "top_k", "embed_user", "embed_item"),
+}
+"""What a published model offers, by its task."""
 
 
 def create_pipeline(
@@ -145,20 +153,31 @@ def create_pipeline(
         baseline_model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
     ).with_id("LatestBlessedModel")
-    evaluator = ModelEvaluator(
-        examples=examples,
-        model=model,
-        baseline_model=champion.outputs["baseline_model"],
-        feature_spec=spec,
-        thresholds=config.thresholds,
-        ablations=run.evaluation.ablations,
-    )
+    evaluator: base_node.BaseNode
+    if isinstance(config.thresholds, RetrievalThresholds):
+        evaluator = RetrievalEvaluator(
+            examples=examples,
+            model=model,
+            baseline_model=champion.outputs["baseline_model"],
+            feature_spec=spec,
+            thresholds=config.thresholds,
+        ).with_id(ModelEvaluator.__name__)
+    else:
+        evaluator = ModelEvaluator(
+            examples=examples,
+            model=model,
+            baseline_model=champion.outputs["baseline_model"],
+            feature_spec=spec,
+            thresholds=config.thresholds,
+            ablations=run.evaluation.ablations,
+        )
     publisher = Publisher(
         model,
         evaluator.outputs["blessing"],
         destination=str(paths.serving_root(run.publish.directory)),
         model_name=config.serving_name,
         keep=run.publish.keep,
+        signatures=SIGNATURES[registry.entry(run.model.name).task],
         provenance={"config_sha256": config.sha256},
     )
 

@@ -167,7 +167,8 @@ class Session:
         metrics: dict[str, dict[str, float | None]] = {}
         if evaluation is not None:
             for split, result in evaluation.splits.items():
-                metrics[split] = {k: _finite(result.overall.get(k)) for k in _METRICS}
+                names = [*_METRICS, *(n for n in result.overall if "@" in n)]
+                metrics[split] = {k: _finite(result.overall.get(k)) for k in names}
         components = [
             {
                 "name": "Prepare",

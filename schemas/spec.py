@@ -351,6 +351,9 @@ class Label(StrictModel):
     column: str | None = None
     """Column in the log; the label's own name when absent."""
     presence: Literal["required", "optional"] = "required"
+    always: bool = False
+    """Whether every row may hold a 1: a log of what happened alone, for retrieval
+    models, which tell it from all items. Click models need rows of both kinds."""
 
 
 class GivenSplit(StrictModel):

@@ -73,9 +73,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         files = {split: split_files(examples, split) for split in SPLITS}
         problem = _cannot_score(baselines[0], files[DECIDING]) if baselines else None
-        models = {tfma.CANDIDATE_KEY: _saved_model(model)}
+        models = {tfma.CANDIDATE_KEY: saved_model(model)}
         if baselines and problem is None:
-            models[tfma.BASELINE_KEY] = _saved_model(baselines[0])
+            models[tfma.BASELINE_KEY] = saved_model(baselines[0])
         else:
             models = {"": models[tfma.CANDIDATE_KEY]}
         plan = Plan(
@@ -98,11 +98,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             result = dataclasses.replace(
                 result,
                 ablations=ablations(
-                    _saved_model(model), files[DECIDING], spec, _rows_of(examples)
+                    saved_model(model), files[DECIDING], spec, _rows_of(examples)
                 ),
             )
         result.write(evaluation.uri)
-        _bless(blessing, model, baselines, result.blessed)
+        bless(blessing, model, baselines, result.blessed)
         test = result.splits[DECIDING].overall
         progress.info(
             "evaluated",
@@ -154,7 +154,7 @@ def _judge(
     return EvaluationResult(splits, not broken, broken, baseline, problem)
 
 
-def _bless(
+def bless(
     blessing: types.Artifact,
     model: types.Artifact,
     baselines: list[types.Artifact],
@@ -192,14 +192,15 @@ def _cannot_score(baseline: types.Artifact, files: list[str]) -> str | None:
     """Why the blessed model does not score these examples; None if it does."""
     try:
         for batch in read_batches(files[0], batch_rows=1):
-            Scorer(_saved_model(baseline)).score(batch)
+            Scorer(saved_model(baseline)).score(batch)
             break
     except DataError as error:
         return error.what
     return None
 
 
-def _saved_model(model: types.Artifact) -> str:
+def saved_model(model: types.Artifact) -> str:
+    """Folder of the SavedModel of a `Model`."""
     path: str = path_utils.serving_model_path(model.uri)
     return path
 

@@ -259,16 +259,18 @@ def _checked_rows(
         raise DataError(
             "The files hold no rows.", where=where, fix="give files with rows"
         )
+    wanted: list[tuple[dict[str, int], str]] = [
+        (total.rows, "rows"),
+        (total.positives, f"row where `{spec.label_column}` is 1"),
+    ]
+    if not spec.labels[spec.label].always:
+        wanted.append((total.negatives, f"row where `{spec.label_column}` is 0"))
     for split in SPLITS:
         told = (
             f"{total.rows.get(split, 0)} of {sum(total.rows.values())} rows, "
             f"{total.positives.get(split, 0)} of them positive"
         )
-        for found, lacking in (
-            (total.rows, "rows"),
-            (total.positives, f"row where `{spec.label_column}` is 1"),
-            (total.negatives, f"row where `{spec.label_column}` is 0"),
-        ):
+        for found, lacking in wanted:
             if not found.get(split):
                 raise DataError(
                     f"The split `{split}` has no {lacking}; training and evaluation "
