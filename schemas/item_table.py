@@ -94,12 +94,12 @@ class ItemTable(StrictModel):
             DataError: the file is absent or is not what the manifest says.
         """
         path = folder / f"{name}.npy"
-        if name in self.vectors:
-            column = self.vectors[name]
-            dtype, width = column.storage, column.width
-        else:
-            dtype, width = "int32", self.attributes[name].length
-        return self._mapped(path, dtype, (self.rows, width))
+        if name in self.attributes:
+            return self._mapped(
+                path, "int32", (self.rows, self.attributes[name].length)
+            )
+        column = self.vectors[name]
+        return self._mapped(path, column.storage, (self.rows, column.width))
 
     def scales(self, folder: pathlib.Path, name: str) -> np.ndarray[Any, Any] | None:
         """The scale of each row of an int8 vector, float32 `[rows]`; else None.

@@ -36,7 +36,7 @@ class MatrixFile:
         self._matrix = np.lib.format.open_memmap(
             folder / f"{name}.npy", "w+", np.dtype(storage), (rows, width)
         )
-        self._scales: np.ndarray | None = None
+        self._scales: np.memmap | None = None
         if storage == "int8":
             self._scales = np.lib.format.open_memmap(
                 folder / f"{name}.scale.npy", "w+", np.dtype("float32"), (rows,)

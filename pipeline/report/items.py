@@ -61,25 +61,33 @@ def _entity_row(table: ItemTable) -> _EntityRow:
 
 def _column_rows(table: ItemTable) -> list[_ColumnRow]:
     values = table.known + table.absent
-    holds = {
-        name: f"{v.width} values, {v.storage}"
-        + (f", at most {v.error:.2g} off" if v.error else "")
-        for name, v in table.vectors.items()
-    } | {
-        name: f"{formats.count(a.values)} values, {a.length} an entity at most"
-        for name, a in table.attributes.items()
-    }
-    columns = {**table.vectors, **table.attributes}
+    columns = [
+        (
+            name,
+            f"{vector.width} values, {vector.storage}"
+            + (f", at most {vector.error:.2g} off" if vector.error else ""),
+            vector.missing,
+        )
+        for name, vector in table.vectors.items()
+    ] + [
+        (
+            name,
+            f"{formats.count(attribute.values)} values, "
+            f"{attribute.length} an entity at most",
+            attribute.missing,
+        )
+        for name, attribute in table.attributes.items()
+    ]
     return [
         _ColumnRow(
             name,
             table.entity,
-            text,
-            _part(table.known - columns[name].missing, values),
-            formats.count(columns[name].missing),
+            holds,
+            _part(table.known - missing, values),
+            formats.count(missing),
             formats.count(table.rows),
         )
-        for name, text in holds.items()
+        for name, holds, missing in columns
     ]
 
 

@@ -24,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, Any]]
         {
             **CONFIG,
             "model": {"name": "fm", "params": {"embedding_dim": 4}},
-            "evaluation": {},
+            "training": {"epochs": 4, "batch_size": 128, "learning_rate": 0.01},
         }
     )
     done = subprocess.run(
