@@ -538,12 +538,11 @@ class FeatureSpec(StrictModel):
                         f"`{field}.columns` must name list columns of the sequence and "
                         f"its sides, not `{column}`.{did_you_mean(column, made)}"
                     )
-            for other, column in uses:
-                if column.name in made and not (f"{other}.").startswith(
-                    f"features.{name}."
-                ):
+            for other, use in uses:
+                own = f"{other}.".startswith(f"features.{name}.")
+                if use.name in made and not own:
                     raise ValueError(
-                        f"`{other}` reads the column `{column.name}`, which "
+                        f"`{other}` reads the column `{use.name}`, which "
                         f"`{field}` makes for `features.{name}` alone"
                     )
         return self

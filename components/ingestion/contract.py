@@ -251,15 +251,16 @@ def _check_times(
 ) -> None:
     """Refuses histories that are out of order, or know of what comes after the row."""
     for feature in spec.features.values():
-        if not isinstance(feature, SequenceFeature) or feature.times not in arrays:
+        column = feature.times if isinstance(feature, SequenceFeature) else None
+        if column is None or column not in arrays:
             continue
-        lists = arrays[feature.times]
+        lists = arrays[column]
         times = lists.flatten().to_numpy()
         rows = np.repeat(np.arange(len(lists)), _lengths(lists))  # [events]
         now = arrays[str(spec.timestamp)].to_numpy()[rows]
         back = np.zeros(len(times), bool)
         back[1:] = (times[1:] < times[:-1]) & (rows[1:] == rows[:-1])
-        place = _Place(path, feature.times, first_row)
+        place = _Place(path, column, first_row)
         for bad, rule, against, fix in (
             (
                 back,
