@@ -92,7 +92,11 @@ def test_ablations_run_the_evaluation_again_and_nothing_before(shop: Shop) -> No
 
 def test_ablations_are_for_click_models(shop: Shop) -> None:
     with pytest.raises(ConfigError, match="belongs to click models; `sasrec` is for"):
-        configured(shop, model={"name": "sasrec"}, evaluation={"ablations": True})
+        configured(
+            shop,
+            model={"name": "sasrec"},
+            evaluation={"ablations": True, "thresholds": {}},
+        )
 
 
 def test_the_report_shows_ablations_beside_the_score() -> None:
