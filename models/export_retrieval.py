@@ -61,7 +61,7 @@ def export_retrieval(
     """
     transform = transform_output.transform_features_layer()
     raw = transform_output.raw_feature_spec()
-    query = inputs.query
+    query = {name: inputs.query[name] for name in model.reads}
     read = {i.name: i for i in (*query.values(), *inputs.seen)}
     columns = spec.columns()
     names = sorted({spec.column_of(name) for name in read})

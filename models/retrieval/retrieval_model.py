@@ -38,6 +38,8 @@ class RetrievalModel(keras.Model, abc.ABC):
 
     pads: ClassVar[Literal["left", "right"]] = "left"
     """The side on which a history is padded inside the model; inputs may differ."""
+    reads: ClassVar[tuple[str, ...]] = ("history",)
+    """What `query` needs of `history` and `user`."""
     stages: ClassVar[tuple[str, ...]] = ("train",)
     """The stages of training, in their order."""
     negatives_per_position: int = 0

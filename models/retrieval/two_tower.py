@@ -58,6 +58,8 @@ class TwoTower(RetrievalModel):
         recommendations, RecSys 2019.
     """
 
+    reads = ("user",)
+
     def __init__(
         self,
         items: int,
