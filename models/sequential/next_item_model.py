@@ -97,4 +97,5 @@ class NextItemModel(RetrievalModel):
 
     def _cut(self, x: Any) -> Any:
         # More padding than ever needed, so that any number of places can come in.
-        return ops.pad(x, [[0, 0], [self.length, 0]])[:, -self.length :]
+        latest = ops.pad(x, [[0, 0], [self.length, 0]])[:, -self.length :]
+        return ops.reshape(latest, (-1, self.length))  # the graph may not know it
