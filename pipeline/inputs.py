@@ -196,7 +196,7 @@ def _check_items(config: LoadedConfig, items: Mapping[str, ItemFiles]) -> None:
                 f"{', '.join(features)} read.",
                 where=str(item.path),
                 fix=f"write them there, or give their place in the run's "
-                f"configuration: `data: {{items: {{{entity}: ...}}}}`",
+                f"configuration as `data.items.{entity}`",
             )
 
 

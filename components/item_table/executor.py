@@ -65,7 +65,8 @@ class Executor(base_executor.BaseExecutor):
                 raise ConfigError(
                     f"There are no item data of `{entity}`.",
                     where="items",
-                    fix=f"give the path of its Parquet as `items: {{{entity}: ...}}`",
+                    fix=f"give the path of its Parquet as `data.items.{entity}` in the "
+                    "run's configuration",
                 )
             folder = root / entity
             try:

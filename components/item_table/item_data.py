@@ -33,7 +33,7 @@ class ItemData:
                 if not path.is_dir()
                 else "There are no item data: the folder holds no `*.parquet`.",
                 where=str(path),
-                fix="give the path of the Parquet under `items` in the run's "
+                fix="give the path of the Parquet as `data.items` in the run's "
                 "configuration",
             )
         self._first_rows = [0]

@@ -72,8 +72,7 @@ def _column_rows(table: ItemTable) -> list[_ColumnRow]:
     ] + [
         (
             name,
-            f"{formats.count(attribute.values)} values, "
-            f"{attribute.length} an entity at most",
+            f"{attribute.values:,} values, {attribute.length} an entity at most",
             attribute.missing,
         )
         for name, attribute in table.attributes.items()

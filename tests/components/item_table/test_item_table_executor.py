@@ -112,7 +112,7 @@ def test_an_entity_without_item_data_is_named(
 ) -> None:
     with pytest.raises(ConfigError, match="no item data of `item`") as error:
         run(spec_with(FEATURES), graph, {}, tmp_path / "out")
-    assert "`items: {item: ...}`" in error.value.fix
+    assert "`data.items.item`" in error.value.fix
 
 
 def test_hashed_entities_are_refused_here_too(
