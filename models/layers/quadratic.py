@@ -32,7 +32,7 @@ class Quadratic(keras.layers.Layer):
         `[batch, N]`.
 
     Raises:
-        ValueError: `rows` is not positive.
+        ValueError: `rows` is not positive, or the width of the input is not known.
 
     References:
         Li et al., Quadratic Interest Network for Multimodal Click-Through Rate
@@ -58,8 +58,14 @@ class Quadratic(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the maps, one `[N, R * N]` kernel, row after row, and the norm."""
+        width = input_shape[-1]
+        if width is None:
+            raise ValueError(
+                "The last axis of the input must be known. Received: input shape "
+                f"{input_shape}"
+            )
         self.project = keras.layers.Dense(
-            input_shape[-1] * self.rows,
+            width * self.rows,
             kernel_initializer="glorot_normal",
             dtype=self.dtype_policy,
             name="project",

@@ -106,6 +106,11 @@ def test_no_rows_are_refused() -> None:
         Quadratic(0)
 
 
+def test_an_unknown_width_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be known. Received: input shape"):
+        Quadratic().build((None, None))
+
+
 @pytest.mark.parametrize("folded", [False, True])
 def test_the_layer_passes_the_battery(folded: bool, tmp_path: pathlib.Path) -> None:
     make = FoldedQuadratic if folded else partial(Quadratic, 2, dropout=0.1)
