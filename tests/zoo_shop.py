@@ -70,7 +70,7 @@ NUMBER_FEATURES: dict[str, Any] = {
 _TABLES = {"embedding_dim": 4, "embedding_stddev": 0.1}
 _TOWER = {**_TABLES, "hidden_units": (8, 6)}
 _DIN = {**_TOWER, "attention_units": (5,)}
-_LONG = {**_TOWER, "attention_dim": 4, "short_length": 2, "batch_norm": True}
+_LONG = {**_TOWER, "attention_dim": 4, "short_length": 2, "activation": "tanh"}
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "autoint_plus": {**_TOWER, "attention_layers": 2, "attention_dim": 8},
     "bst": {**_TOWER, "heads": 2},
@@ -103,7 +103,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "ipnn": _TOWER,
     "kpnn": _TOWER,
     "masknet": {**_TOWER, "block_units": 5},
-    "miss": {"base_params": _DIN},
+    "miss": {"base_params": _DIN, "projection": 8},
     "opnn": _TOWER,
     "pin": _TOWER,
     "qin": {**_TABLES, "layers": 2, "rows": 2},
