@@ -108,7 +108,8 @@ def export(
     }
 
     archive = keras.export.ExportArchive()
-    archive.track(scorer)
+    # Its vocabularies. Variables are found by the signatures that read them; tracking
+    # the model too would write each a second time, and load it so.
     archive.track(transform)
     archive.add_endpoint(
         "serving_default",

@@ -54,7 +54,7 @@ def rank_signature(
                 return given[name]
             return tf.gather(given[name], tf.zeros([count], tf.int32))
 
-        features = {}
+        features: dict[str, tf.Tensor] = {}
         for side, tensors in sides.items():
             names = sorted(set().union(*tensors.values()))
             if names:
@@ -95,7 +95,7 @@ def _own_columns(spec: FeatureSpec, name: str) -> list[str]:
 
 def _reads(spec: FeatureSpec) -> dict[str, set[str]]:
     """The columns behind each tensor of the model."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for name, feature in spec.features.items():
         columns = set(_own_columns(spec, name))
         tensors = [name]

@@ -44,6 +44,19 @@ FEATURES["seen"] = np.where(_real, np.maximum(FEATURES["seen"], 1), 0)
 for _side in ("seen__shop", "seen__age"):
     FEATURES[_side] = np.where(_real, FEATURES[_side], 0)
 LABELS = np.arange(_ROWS) % 2
+WITH_QUERIES = (
+    *INPUTS,
+    ModelInput("query", "id", "context", "query", 6),
+    ModelInput("asked", "sequence", "user", "query", 6, 3),
+    ModelInput("asked__item", "sequence", "user", "item", ITEMS, 3, side_of="asked"),
+)
+"""Every registered click model takes these."""
+WITH_QUERIES_FEATURES: dict[str, Any] = {
+    **FEATURES,
+    "query": np.arange(_ROWS) % 6,
+    "asked": np.arange(3 * _ROWS).reshape(_ROWS, 3) % 6,
+    "asked__item": np.arange(3 * _ROWS).reshape(_ROWS, 3) % ITEMS,
+}
 
 
 def _from_row_1(table: Any) -> Any:

@@ -66,7 +66,7 @@ class RawScorer:
         """Sets the model's variables of a name to zeros; returns how many there are."""
         found = [
             variable
-            for variable in self._model.variables
+            for variable in self._signature.variables
             if name in variable.name.split(":")[0].split("/")
         ]
         for variable in found:

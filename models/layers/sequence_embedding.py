@@ -133,7 +133,7 @@ class SequenceEmbedding(FusedEmbedding):
         """Ids and rows of all inputs with ids: by one gather, or one a batch size."""
         runs = [r for r in (*self._item_runs, *self._context_runs) if has_ids(r[0])]
         sizes = [inputs[run[0].name].shape[0] for run in runs]
-        found = {}
+        found: dict[str, tuple[Any, Any]] = {}
         for size in dict.fromkeys(sizes):
             same = [r for r, own in zip(runs, sizes, strict=True) if own == size]
             found |= self._look_up(same, inputs)
@@ -185,9 +185,7 @@ class SequenceEmbedding(FusedEmbedding):
             if i.length is None and inputs[i.name].shape[0] == 1
         }
 
-    def compute_output_shape(
-        self, input_shape: Mapping[str, Any]
-    ) -> dict[str, tuple[int | None, ...]]:
+    def compute_output_shape(self, input_shape: Mapping[str, Any]) -> Any:
         """The shape of each output."""
         target = len(self.target)
         batch = input_shape[self.target[0].name][0]

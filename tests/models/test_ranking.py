@@ -5,7 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from sequence_shop import FEATURES, INPUTS, LENGTH, fill
+from sequence_shop import LENGTH, fill
+from sequence_shop import WITH_QUERIES as INPUTS
+from sequence_shop import WITH_QUERIES_FEATURES as FEATURES
 from zoo_shop import SMALL
 
 from clickwright.models import registry

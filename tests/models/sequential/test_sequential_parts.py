@@ -32,7 +32,9 @@ def built(inputs: Sequence[ModelInput] = INPUTS, **params: Any) -> keras.Model:
         SequenceParams(embedding_dim=WIDTH, embedding_stddev=0.5, **params),
         "din",
     )
-    outputs = {k: v for k, v in vars(found).items() if v is not None}
+    outputs = {
+        k: v for k, v in vars(found).items() if v is not None and k != "sequences"
+    }
     return fill(keras.Model(ctr_parts.tensors(features), outputs))
 
 
