@@ -7,7 +7,6 @@ import keras
 from keras import ops
 
 from clickwright.models.layers.interest_kernel import InterestKernel
-from clickwright.models.layers.mlp import MLP
 from clickwright.models.losses.info_nce import info_nce
 
 
@@ -26,8 +25,8 @@ class InterestContrast(keras.layers.Layer):
       are `across_time`, the same result of both windows, or `same_time`, two results of
       the first window.
 
-    Views go through an encoder of two dense layers, one a level and `m`, and meet those
-    of the other rows in `info_nce`. To the loss come `interest_weight` times the mean
+    Views go through an encoder of two dense layers with a ReLU between them, one a level
+    and `m`, and meet those of the other rows in `info_nce`. To the loss come `interest_weight` times the mean
     contrast of the interest level and `feature_weight` times that of the feature level.
     Rows too short for a pair count for nothing, and rows with one of the same windows
     are no negatives of each other. Contrasts cost `batch * batch` products, `widths *
@@ -138,10 +137,18 @@ class InterestContrast(keras.layers.Layer):
             made.build(shape)
             return made
 
-        def encoder(size: int, name: str) -> MLP:
-            projection = self.projection or width
-            made = MLP(
-                (projection, projection), batch_norm=False, dtype=policy, name=name
+        def encoder(size: int, name: str) -> keras.Sequential:
+            made = keras.Sequential(
+                [
+                    keras.layers.Dense(
+                        self.projection or width,
+                        activation=activation,
+                        kernel_initializer="glorot_normal",
+                        dtype=policy,
+                    )
+                    for activation in ("relu", "linear")
+                ],
+                name=name,
             )
             made.build((None, size))
             return made
@@ -149,8 +156,8 @@ class InterestContrast(keras.layers.Layer):
         self.horizontal = [
             kernel(m, f"horizontal_{m}", (None, self.fields, m, width)) for m in windows
         ]
-        self.interest_encoders: list[MLP] = []
-        self.feature_encoders: list[MLP] = []
+        self.interest_encoders: list[keras.Sequential] = []
+        self.feature_encoders: list[keras.Sequential] = []
         self.vertical: list[InterestKernel] = []
         if self.interest_weight > 0:
             self.interest_encoders = [
@@ -191,7 +198,7 @@ class InterestContrast(keras.layers.Layer):
             ]  # [B, J, K]
 
             def contrast(
-                encoder: MLP,
+                encoder: keras.Sequential,
                 first: Any,
                 second: Any,
                 valid: Any = valid,

@@ -153,7 +153,7 @@ def test_the_loss_is_that_of_the_drawn_windows(monkeypatch: pytest.MonkeyPatch) 
 
     def encoded(encoder: Any, x: Array) -> Array:
         w1, b1, w2, b2 = (np.asarray(w) for w in encoder.trainable_variables)
-        return np.maximum(np.maximum(x @ w1 + b1, 0) @ w2 + b2, 0)
+        return np.maximum(x @ w1 + b1, 0) @ w2 + b2
 
     def nce(first: Array, second: Array) -> float:
         first, second = (
