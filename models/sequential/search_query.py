@@ -31,7 +31,7 @@ def build_search_query(
 
     Queries are a second `sequence` feature, of a categorical `query`; its first side
     sequence in the table of the items holds the item clicked for each query, missing
-    where there was none. `QueryEncoder` makes states of the queries, and `u_q` is
+    where there was none: an empty string, so that items are of `dtype: string`. `QueryEncoder` makes states of the queries, and `u_q` is
     multi-head target attention over them, zeros without any query. With the context
     `c`, the target `t` and the history:
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -28,7 +29,7 @@ EXTRA = random.normal(size=(B, L, 2, 3)).astype(np.float32)
 LENGTHS = (7, 0, 1, 3, 5)
 MASK = (np.arange(L) < np.array(LENGTHS)[:, None]).astype(np.float32)
 INPUTS = {"target": TARGET, "history": HISTORY, "mask": MASK}
-LAYERS = {
+LAYERS: dict[str, Callable[..., Any]] = {
     "attention": lambda **kw: MultiHeadTargetAttention(6, heads=2, **kw),
     "wide": lambda **kw: MultiHeadTargetAttention(6, 3, output_dim=5, **kw),
     "search": lambda **kw: SoftSearch(3, **kw),
@@ -80,7 +81,7 @@ def test_equal_values_pass_the_battery(tmp_path: pathlib.Path) -> None:
     inputs = {
         "target": np.array([0, 2, 3]),
         "history": np.array([[0, 2, 3, 2]] * 3),
-        "mask": np.float32([[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 1]]),
+        "mask": np.array([[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 1]], np.float32),
     }
     check_layer(SameValue, inputs, (3, 4), tmp_path)
     got = SameValue()(inputs)

@@ -1,14 +1,17 @@
 """The search-query model: what queries add, what is learned beside, what is served."""
 
 import functools
+import json
 import pathlib
 from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from clickwright.components.ingestion.histories import EventHistories
 from clickwright.models import registry
 from clickwright.models.layers.query_contrast import QueryContrast
 from clickwright.models.layers.query_diffusion import QueryDiffusion
@@ -18,6 +21,7 @@ from clickwright.models.ranking import ranking_model
 from clickwright.models.scoring import scoring_model
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.spec import FeatureSpec
 
 L, LQ, D, ROWS = 5, 4, 4, 8
 
@@ -248,6 +252,7 @@ def contrast(**params: Any) -> tuple[QueryContrast, dict[str, Any]]:
 
 def test_the_contrast_teaches_the_diffusion_nothing() -> None:
     layer, inputs = contrast(weight=1.0, diffusion_weight=1.0)
+    assert layer.diffusion is not None
     asked, clicked = inputs["query_ids"] > 0, inputs["item_ids"] > 0
     assert (asked & ~clicked).any() and clicked.any()
     queries = tf.constant(inputs["queries"])
@@ -324,9 +329,9 @@ def test_next_items_are_told_by_the_last_query_of_clicked_rows() -> None:
         want = np.log(np.exp(scores[counts]).sum()) - scores[row] if n else 0.0
         assert got[row] == pytest.approx(want, abs=1e-4)
     loss = ClickAndNextItem(0.5)
-    labels = np.float32([1, 0, 1, 0])
-    columns = np.float32([[0.1, 2.0], [0.3, 5.0], [-0.2, 4.0], [0.0, 7.0]])
-    weights = np.float32([1, 1, 3, 1])
+    labels = np.array([1, 0, 1, 0], np.float32)
+    columns = np.array([[0.1, 2.0], [0.3, 5.0], [-0.2, 4.0], [0.0, 7.0]], np.float32)
+    weights = np.array([1, 1, 3, 1], np.float32)
     p = 1 / (1 + np.exp(-columns[:, 0]))
     hard = (-np.log(np.where(labels > 0, p, 1 - p)) * weights).sum() / 6
     want = hard + 0.5 * (2.0 + 3 * 4.0) / 4
@@ -380,3 +385,49 @@ def test_a_model_without_queries_says_so() -> None:
         registry.parse_params("search_query", {"diffusion_steps": 3})
     with pytest.raises(ConfigError, match="must be a multiple of `heads`"):
         registry.parse_params("search_query", {"heads": 3})
+
+
+def test_a_spec_says_what_was_searched_for_before_the_row_and_no_later() -> None:
+    spec = FeatureSpec.model_validate_json(
+        json.dumps(
+            {
+                "name": "log",
+                "labels": {"click": {}},
+                "timestamp": "time",
+                "split": {"kind": "given"},
+                "features": {
+                    "user": {"kind": "categorical", "role": "user"},
+                    "item": {"kind": "categorical", "role": "item"},
+                    "query": {"kind": "categorical", "role": "context"},
+                    "queries": {
+                        "kind": "sequence",
+                        "role": "user",
+                        "of": "query",
+                        "max_length": 6,
+                        "side": {"clicked": {"of": "item", "column": "clicked"}},
+                        "events": {"key": "user", "timestamp": "at"},
+                    },
+                    "history": {"kind": "sequence", "role": "user", "of": "item"},
+                },
+            }
+        )
+    )
+    sizes = {"user": 3, "item": 9, "query": 5}
+    model = registry.build("search_query", spec.model_inputs(sizes), SMALL)
+    assert model.get_layer("query_encoder").places.shape == (6, D)
+
+    at, users = random.integers(100, 160, 80), random.integers(0, 3, 80)
+    clicked = pa.array(["", "a", "b"]).take(pa.array(random.integers(0, 3, 80)))
+    asked = pa.array([f"{time} {item}" for time, item in zip(at, clicked, strict=True)])
+    events, _ = EventHistories.sort(
+        pa.array(["u", "v", "w"]), users, at, {"queries": asked, "clicked": clicked}
+    )
+    times = random.integers(95, 165, 50)
+    who = pa.array(["u", "v", "w"]).take(pa.array(random.integers(0, 3, 50)))
+    found = events.before(who, times, 6)
+    lists = (found[name].to_pylist() for name in ("queries", "clicked"))
+    for time, queries, items in zip(times, *lists, strict=True):
+        # What a row's item is told from is older than the row.
+        assert all(int(query.split()[0]) < time for query in queries)
+        assert [query.split(" ")[1] for query in queries] == items
+    assert max(map(len, found["queries"].to_pylist())) == 6
