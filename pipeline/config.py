@@ -235,10 +235,11 @@ class LoadedConfig:
         training = TRAINING_PARAMS[entry.task]
         strict_yaml.parse(training, self.run.training, f"{where}: training")
         strict_yaml.parse(ExportParams, self.run.export, f"{where}: export")
-        self.thresholds: Thresholds | RetrievalThresholds = strict_yaml.parse(
-            Thresholds if entry.task == "click" else RetrievalThresholds,
-            self.run.evaluation.thresholds,
-            f"{where}: evaluation.thresholds",
+        kind: type[Thresholds | RetrievalThresholds] = (
+            Thresholds if entry.task == "click" else RetrievalThresholds
+        )
+        self.thresholds = strict_yaml.parse(
+            kind, self.run.evaluation.thresholds, f"{where}: evaluation.thresholds"
         )
         if self.run.evaluation.ablations and entry.task != "click":
             raise ConfigError(

@@ -133,7 +133,7 @@ def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
     of_retrieval = [
         _SHOWN_OF_RETRIEVAL[0] in r.summary["metrics"]["test"] for r in results
     ]
-    shown = () if all(of_retrieval) else _SHOWN
+    shown: tuple[str, ...] = () if all(of_retrieval) else _SHOWN
     shown += _SHOWN_OF_RETRIEVAL if any(of_retrieval) else ()
     for name in shown:
         table.add_column(name, justify="right")

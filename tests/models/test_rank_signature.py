@@ -1,5 +1,5 @@
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -24,7 +24,7 @@ EVERY = [
 ]
 
 
-def raw(rows: list[Row]) -> dict[str, tf.Tensor]:
+def raw(rows: Sequence[Row]) -> dict[str, tf.Tensor]:
     """The rows as dense tensors, lists padded at the end."""
     missing = {"int64": MISSING_INT64, "string": "", "float32": float("nan")}
     tensors = {}

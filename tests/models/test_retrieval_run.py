@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def trained(
     return args
 
 
-def request_of(args: FnArgs, rows: list[Row]) -> dict[str, tf.Tensor]:
+def request_of(args: FnArgs, rows: Sequence[Row]) -> dict[str, tf.Tensor]:
     request = {"clicks": tf.constant(padded(rows), tf.string)}
     if args.custom_config["model"]["name"] == "two_tower":
         request["user"] = tf.constant([row["user"] for row in rows], tf.int64)

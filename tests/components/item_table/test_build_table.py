@@ -15,7 +15,7 @@ VALUES = ["30", "10", "20", "40"]
 """The vocabulary: item 30 has id 1."""
 
 
-def vectors(rows: list[list[float] | None], dtype: Any = None) -> pa.Array:
+def vectors(rows: Any, dtype: Any = None) -> pa.Array:
     return pa.array(rows, pa.list_(dtype or pa.float32()))
 
 

@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 from item_tables import build, item_spec, write_items
 
-from clickwright.components.item_table import checks
 from clickwright.components.item_table.checks import check_item_features
 from clickwright.schemas.errors import ConfigError, DataError
 
@@ -123,7 +122,7 @@ def test_texts_that_teach_too_little_are_refused(
 def test_encoders_that_cannot_be_are_refused_before_any_work(
     source: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=told) as error:
         check_item_features(text_spec(**source))
     assert "features.words" in error.value.where

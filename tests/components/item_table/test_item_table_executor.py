@@ -47,8 +47,10 @@ def run(
     """Runs the executor as the component would; returns the hyperparameters."""
     transform_graph = standard_artifacts.TransformGraph()
     transform_graph.uri = str(graph)
-    outputs = {"item_table": Artifact(), "hyperparameters": None}
-    outputs["hyperparameters"] = standard_artifacts.HyperParameters()
+    outputs = {
+        "item_table": Artifact(),
+        "hyperparameters": standard_artifacts.HyperParameters(),
+    }
     for key, artifact in outputs.items():
         artifact.uri = str(out / key)
         (out / key).mkdir(parents=True)

@@ -32,7 +32,7 @@ def filled(storage: str, **kwargs: Any) -> ItemVectors:
 
 
 @every_storage
-def test_the_layer_passes_the_battery(storage: str, tmp_path: pathlib.Path) -> None:
+def test_the_layer_passes_the_battery(storage: Any, tmp_path: pathlib.Path) -> None:
     make = functools.partial(ItemVectors, 5, 3, storage)
     check_layer(make, np.array([[1, 0], [4, 2]]), (2, 2, 3), tmp_path)
 

@@ -28,7 +28,9 @@ def test_softmax_among_the_batch_and_a_sample_gives_the_worked_sum() -> None:
 
 def test_softmax_of_cosines_gives_the_worked_value() -> None:
     loss = sampled_softmax(
-        np.float32([0.8]) / 0.05, np.float32([[0.1, 0.3, -0.2]]) / 0.05, np.float32([1])
+        np.array([0.8], np.float32) / 0.05,
+        np.array([[0.1, 0.3, -0.2]], np.float32) / 0.05,
+        np.array([1], np.float32),
     )
     assert float(loss) == pytest.approx(4.6e-5, abs=1e-6)
 
@@ -64,7 +66,7 @@ def test_negatives_that_take_no_part_change_nothing() -> None:
 
 def test_places_without_a_next_item_count_for_nothing() -> None:
     others = np.array([[0.2, 0.4], [0.1, 7.0]], np.float32)
-    first = np.float32([1, 0])
+    first = np.array([1, 0], np.float32)
     for loss in (sampled_softmax, bpr_max, binary_with_negatives):
         alone = loss(POSITIVE[:1], others[:1], ONES[:1])
         assert float(loss(POSITIVE, others, first)) == pytest.approx(float(alone))
@@ -80,7 +82,10 @@ def test_the_binary_loss_is_that_of_the_logarithms() -> None:
 
 
 def test_the_loss_that_squashes_twice_has_a_floor() -> None:
-    p, n = np.float32([0.5, -1.0, 40.0]), np.float32([0.2, 3.0, -40.0])
+    p, n = (
+        np.array([0.5, -1.0, 40.0], np.float32),
+        np.array([0.2, 3.0, -40.0], np.float32),
+    )
     got = np.asarray(doubly_squashed(p, n))
     np.testing.assert_allclose(
         got, -np.log(sigmoid(sigmoid(p) - sigmoid(n))), rtol=1e-5

@@ -23,7 +23,7 @@ def shop_inputs(
     items: int = ITEMS, tags: int = TAGS, places: int = PLACES, width: int = WIDTH
 ) -> tuple[ModelInput, ...]:
     """What the published model reads, by the names of its data."""
-    of = {"entity": "item_id", "entities": items}
+    of: dict[str, Any] = {"entity": "item_id", "entities": items}
     return (
         ModelInput("likes_level", "id", "item", "likes_level", 11),
         ModelInput("views_level", "id", "item", "views_level", 11),
@@ -35,7 +35,12 @@ def shop_inputs(
 
 
 PUBLISHED = shop_inputs(items=91_718, tags=11_740, places=64, width=128)
-SMALL = {"embedding_dim": 4, "embedding_stddev": 0.3, "layers": 2, "rows": 3}
+SMALL: dict[str, Any] = {
+    "embedding_dim": 4,
+    "embedding_stddev": 0.3,
+    "layers": 2,
+    "rows": 3,
+}
 
 
 def item_data() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -196,7 +201,7 @@ def test_the_penalty_is_of_all_tables_and_of_the_projection() -> None:
 @pytest.mark.parametrize("updates", ["dense", "sparse"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "adagrad"])
 def test_row_0_of_every_table_stays_zero_in_training(
-    optimizer: str, updates: str
+    optimizer: Any, updates: Any
 ) -> None:
     model = build(l2=0.1)
     embeddings = model.get_layer("embeddings")

@@ -61,7 +61,7 @@ def test_the_loss_is_that_of_loops_over_places(loss: str, remove_hits: bool) -> 
 
     rows = [h[h > 0] for h in HISTORY]
     targets = [t[t > 0] for t in TARGET]
-    states = [stepwise(model, row) if len(row) else None for row in rows]
+    states: list[Any] = [stepwise(model, row) if len(row) else None for row in rows]
     losses = []
     for place in range(LENGTH):
         there = [n for n, row in enumerate(rows) if len(row) > place]

@@ -3,7 +3,7 @@
 import logging
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ LENGTH = 4
 class Toy(RetrievalModel):
     """The mean of the history asks for items, with dropout and random stages."""
 
-    stages = ("pretrain", "train")
+    stages: ClassVar[tuple[str, ...]] = ("pretrain", "train")
     negatives_per_position = 2
 
     def __init__(self, width: int = 6) -> None:
@@ -124,7 +124,7 @@ def test_the_last_stage_is_validated_and_its_best_epoch_stays() -> None:
     records = made.train(TRAIN, VALID)
     assert [r.valid is None for r in records[:3]] == [True, True, False]
     assert made.model.counts.tolist() == TRAIN.target_counts(LENGTH).tolist()
-    best = max((r for r in records if r.valid), key=lambda r: r.valid["mrr@5"])
+    best = max((r for r in records if r.valid), key=lambda r: (r.valid or {})["mrr@5"])
     assert made.measure(VALID) == best.valid
     assert best.valid["mrr@5"] > 2 * before["mrr@5"]
     assert set(best.valid) == {
@@ -189,7 +189,7 @@ class Killing(Checkpoint):
 def test_a_training_killed_anywhere_ends_as_though_it_had_not_been(
     kills: tuple[int, ...], tmp_path: pathlib.Path
 ) -> None:
-    rules = {"checkpoint_steps": 1, "valid_every": 2}
+    rules: dict[str, Any] = {"checkpoint_steps": 1, "valid_every": 2}
     whole = trainer(**rules)
     wanted = whole.train(TRAIN, VALID)
     for after in kills:
