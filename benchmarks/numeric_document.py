@@ -207,10 +207,10 @@ Thirteen counts, a fifth of them missing, beside 26 categories. `{lines[0].setti
 with the encoder of the row for all thirteen. 391 test rows: an AUC has a standard error
 of about 0.03 by itself; all encoders are measured on the same rows.
 
-{_table(header, rows)}{_chosen(lines)}
+{table(header, rows)}{_chosen(lines)}
 ![Test log loss](numeric_criteo_8k.svg)
 """
-    chart = _dots_svg(
+    chart = dots_svg(
         "Test log loss on Criteo's first rows",
         [(x.label, x.mean("logloss"), x.deviation("logloss")) for x in lines],
         {},

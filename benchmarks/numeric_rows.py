@@ -8,7 +8,7 @@ refused.
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -77,14 +77,22 @@ class Rows:
         encodings = plan.encodings() if plan else None
         return self.spec.model_inputs(self.vocabulary_sizes, encodings)
 
-    def examples(self, plan: DiscretizationPlan | None, split: str) -> InMemoryExamples:
-        """The rows of a split, scaled as the plan says."""
+    def examples(
+        self,
+        plan: DiscretizationPlan | None,
+        split: str,
+        names: Container[str] | None = None,
+    ) -> InMemoryExamples:
+        """The rows of a split, scaled as the plan says; only these inputs, or all."""
         fields = plan.fields if plan else {}
         values = {
             name: scale(fields[name].scaling, raw)
             for name, raw in self.numbers[split].items()
         }
-        return InMemoryExamples({**self.ids[split], **values}, self.labels[split])
+        inputs = {**self.ids[split], **values}
+        if names is not None:
+            inputs = {name: x for name, x in inputs.items() if name in names}
+        return InMemoryExamples(inputs, self.labels[split])
 
 
 def read_rows(spec: FeatureSpec, prepared: PreparedData) -> Rows:

@@ -89,9 +89,6 @@ class DataSet:
             prepared.directory / "items.parquet",
             folder / f"{prepared.directory.name}-tables",
         )
-        self._examples = {
-            split: self._rows.examples(self._plan, split) for split in SPLITS
-        }
         metrics = source.bayes_metrics(prepared)
         self.bayes = metrics["test"] if metrics else None
         """Metrics of the true probabilities on the test split; None where unknown."""
@@ -118,9 +115,13 @@ class DataSet:
             model = registry.build(trial.model, inputs, params)
             fill_item_tables(model, self._tables)
             trainer = Trainer(model, training, registry.loss(trial.model, params))
-            records = trainer.train(self._examples["train"], self._examples["valid"])
+            examples = {
+                split: self._rows.examples(self._plan, split, model.input)
+                for split in SPLITS
+            }
+            records = trainer.train(examples["train"], examples["valid"])
             seconds = time.monotonic() - started
-            found = {s: trainer.predict(self._examples[s]) for s in ("valid", "test")}
+            found = {s: trainer.predict(examples[s]) for s in ("valid", "test")}
         labels, probabilities, _ = found["test"]
         metrics = probability_metrics(
             labels.astype(np.int64),
