@@ -103,7 +103,7 @@ def main() -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += float(loss) * len(batch)
+            total += loss.item() * len(batch)
         seconds.append(time.perf_counter() - started)
         losses.append(total / len(history))
     said = {"torch": torch.__version__, "seconds": seconds, "losses": losses}
