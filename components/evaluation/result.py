@@ -51,7 +51,8 @@ class SplitResult:
     Attributes:
         overall: `auc`, `logloss`, `gauc`, `ne`, `ece`, `pcoc` and `rows`, all of them
             present, NaN where unknown; `gauc_groups_used` and `gauc_groups_skipped`
-            where the spec names a group key.
+            where the spec names a group key. Of retrieval models: `hr@K`, `ndcg@K`,
+            `mrr@K`, `recall@K`, `queries` and `rows`.
         slices: the largest slices of each slicing of the spec, largest first.
         calibration: bins in the order of the scores.
     """

@@ -1,7 +1,6 @@
 """The work of the evaluator of retrieval models."""
 
 import logging
-import math
 from typing import Any
 
 from tfx import types
@@ -18,7 +17,6 @@ from clickwright.components.evaluation.executor import (
 from clickwright.components.evaluation.found_items import FoundItems
 from clickwright.components.evaluation.result import EvaluationResult, SplitResult
 from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
-from clickwright.components.evaluation.tfma_files import ALWAYS
 from clickwright.components.split_files import split_files
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import FeatureSpec
@@ -78,12 +76,11 @@ class RetrievalExecutor(base_executor.BaseExecutor):
             broken += ("no threshold is configured, so nothing can be blessed",)
         if problem is not None and thresholds.compares:
             broken += (f"the comparison with the blessed model fails: {problem}",)
-        unknown = dict.fromkeys(ALWAYS, math.nan)
         result = EvaluationResult(
-            {n: SplitResult({**unknown, **m}, (), ()) for n, m in splits.items()},
+            {n: SplitResult(m, (), ()) for n, m in splits.items()},
             not broken,
             broken,
-            None if baseline is None else {**unknown, **baseline},
+            baseline,
             problem,
         )
         result.write(evaluation.uri)

@@ -98,6 +98,34 @@ METRICS = (
     ),
 )
 
+RANKING = (
+    Metric(
+        "hr@10",
+        "HR@10",
+        "higher",
+        "Share of the requests that find something they want among the best ten items.",
+    ),
+    Metric(
+        "ndcg@10",
+        "NDCG@10",
+        "higher",
+        "How far up among the best ten items stands what is wanted: 1 is on top.",
+    ),
+    Metric(
+        "mrr@10",
+        "MRR@10",
+        "higher",
+        "Mean of one over the first rank, within the best ten items, of what is wanted.",
+    ),
+    Metric(
+        "recall@20",
+        "Recall@20",
+        "higher",
+        "Share of what is wanted that stands among the best twenty items.",
+    ),
+)
+"""Of retrieval models, in place of the others."""
+
 
 @dataclass(frozen=True)
 class MetricRow:
@@ -170,6 +198,6 @@ def metric_rows(
         MetricRow(
             m, valid.get(m.key), test.get(m.key), blessed.get(m.key), bayes.get(m.key)
         )
-        for m in METRICS
+        for m in (*METRICS, *RANKING)
     ]
     return [r for r in rows if (r.valid, r.test, r.blessed, r.bayes) != (None,) * 4]
