@@ -1,5 +1,6 @@
 """Small next-item models, and what they read."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,3 +64,13 @@ def small(name: str, **changes: Any) -> NextItemModel:
         tags[0] = 0
         model.looked_up[0].fill(tags)
     return model
+
+
+built = functools.cache(small)
+"""The same, made once: for tests that leave it as it is."""
+
+
+def without_dropout(name: str) -> dict[str, float]:
+    """Parameters that switch all dropout off."""
+    own = {"attention_dropout": 0.0} if name.startswith(("bert4rec", "s3rec")) else {}
+    return {"dropout": 0.0, **own}

@@ -88,7 +88,7 @@ class HSTU(NextItemModel):
             normal(stddev=width**-0.5), dtype=policy, name="positions"
         )
         self.drop = Dropout(p.dropout, dtype=policy, name="drop")
-        self.blocks = [
+        self.blocks: list[keras.layers.Layer] = [
             HSTUBlock(
                 p.heads,
                 p.key_width,
@@ -101,7 +101,8 @@ class HSTU(NextItemModel):
             for n in range(p.blocks)
         ]
         self.table.build((None, length))
-        for layer in (self.positions, *self.blocks):
+        self.positions.build((None, length, width))
+        for layer in self.blocks:
             layer.build((None, length, width))
         self.built = True
 

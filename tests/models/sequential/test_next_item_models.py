@@ -11,7 +11,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from next_item_zoo import BATCH, HISTORY, ITEMS, LENGTH, MODELS, TIMES, small
+from next_item_zoo import (
+    BATCH,
+    HISTORY,
+    ITEMS,
+    LENGTH,
+    MODELS,
+    TIMES,
+    built,
+    small,
+    without_dropout,
+)
 
 from clickwright.models import registry
 from clickwright.models.sequential.next_item_model import NextItemModel
@@ -22,18 +32,25 @@ from clickwright.schemas.model_input import ModelInput
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
 every_causal_model = pytest.mark.parametrize("name", sorted(set(MODELS) - {"bert4rec"}))
 
+ELSEWHERE = ("bert4rec", "gru4rec", "hstu_times", "s3rec", "sasrec")
 SCORE_ELSEWHERE = """
 import sys
+import jax
+import keras
 import numpy as np
-from next_item_zoo import BATCH, MODELS, small
+from next_item_zoo import BATCH, small, without_dropout
 
-for name in MODELS:
-    model = small(name)
-    np.savez(
-        f"{sys.argv[1]}/{name}.npz",
-        scores=model(BATCH),
-        losses=[float(model.loss(BATCH, stage)) for stage in model.stages],
-    )
+for name in sys.argv[2:]:
+    model = small(name, **without_dropout(name))
+
+    @jax.jit
+    def outputs():
+        with keras.StatelessScope():
+            losses = [model.loss(BATCH, stage) for stage in model.stages]
+            return model(BATCH), losses
+
+    scores, losses = outputs()
+    np.savez(f"{sys.argv[1]}/{name}.npz", scores=scores, losses=losses)
 """
 
 
@@ -64,7 +81,7 @@ def move(optimizer: Any, tape: Any, loss: Any, model: NextItemModel) -> None:
 
 @every_model
 def test_scores_are_of_all_items_but_padding(name: str) -> None:
-    found = scores(small(name), HISTORY)
+    found = scores(built(name), HISTORY)
     assert found.shape == (4, ITEMS)
     assert found.dtype == np.float32
     assert (found[:, 0] == -np.inf).all()
@@ -74,7 +91,7 @@ def test_scores_are_of_all_items_but_padding(name: str) -> None:
 
 @every_model
 def test_scores_are_products_of_the_vectors_that_are_served(name: str) -> None:
-    model = small(name)
+    model = built(name)
     query, matrix = np.asarray(model.query(BATCH)), np.asarray(model.item_matrix())
     assert query.dtype == matrix.dtype == np.float32
     assert matrix.shape == (ITEMS, query.shape[1])
@@ -87,7 +104,7 @@ def test_scores_are_products_of_the_vectors_that_are_served(name: str) -> None:
 
 @every_model
 def test_padding_may_stand_anywhere_and_in_any_number(name: str) -> None:
-    model = small(name)
+    model = built(name)
     want = scores(model, HISTORY)
     right = scores(model, packed(HISTORY, "right"), packed(TIMES, "right"))
     np.testing.assert_allclose(right, want, atol=1e-5)
@@ -101,7 +118,7 @@ def test_padding_may_stand_anywhere_and_in_any_number(name: str) -> None:
 
 @every_model
 def test_of_a_long_history_the_latest_events_count(name: str) -> None:
-    model = small(name)
+    model = built(name)
     longer = np.concatenate([np.full((4, 3), 8), HISTORY], axis=1)
     times = np.concatenate([np.full((4, 3), TIMES.max() - 9**5), TIMES], axis=1)
     got = scores(model, longer, times)[1]
@@ -110,7 +127,7 @@ def test_of_a_long_history_the_latest_events_count(name: str) -> None:
 
 @every_model
 def test_rows_do_not_depend_on_their_neighbours(name: str) -> None:
-    model = small(name)
+    model = built(name)
     alone = [scores(model, HISTORY[n : n + 1], TIMES[n : n + 1]) for n in range(4)]
     np.testing.assert_allclose(
         np.concatenate(alone), scores(model, HISTORY), rtol=1e-5, atol=1e-5
@@ -119,7 +136,7 @@ def test_rows_do_not_depend_on_their_neighbours(name: str) -> None:
 
 @every_causal_model
 def test_states_do_not_know_what_comes_later(name: str) -> None:
-    model = small(name)
+    model = built(name)
     batch = model.aligned({"history": HISTORY[1:2], "times": TIMES[1:2]})
     states = np.asarray(model.states(batch))
     for place in range(LENGTH - 1):
@@ -134,7 +151,7 @@ def test_states_do_not_know_what_comes_later(name: str) -> None:
 
 @every_model
 def test_a_batch_of_padding_alone_costs_nothing(name: str) -> None:
-    model = small(name)
+    model = built(name)
     nothing = {key: np.zeros_like(values) for key, values in BATCH.items()}
     for stage in model.stages:
         with tf.GradientTape() as tape:
@@ -179,7 +196,7 @@ def test_every_weight_learns_and_the_padding_row_stays_zero(name: str) -> None:
 
 @every_model
 def test_negatives_are_drawn_anew_and_come_again_from_a_seed(name: str) -> None:
-    model = small(name, dropout=0.0, **_no_attention_dropout(name))
+    model = small(name, **without_dropout(name))
     for stage in model.stages:
         one, two, again = (
             float(model.loss(BATCH, stage, keras.random.SeedGenerator(n)))
@@ -189,19 +206,15 @@ def test_negatives_are_drawn_anew_and_come_again_from_a_seed(name: str) -> None:
         assert one != two
 
 
-def _no_attention_dropout(name: str) -> dict[str, float]:
-    return {"attention_dropout": 0.0} if name[:4] in ("bert", "s3re") else {}
-
-
 @every_model
 def test_an_unknown_stage_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="`stage` must be one of"):
-        small(name).loss(BATCH, "tune")
+        built(name).loss(BATCH, "tune")
 
 
 @every_model
 def test_a_model_is_rebuilt_from_its_config(name: str) -> None:
-    model = small(name)
+    model = built(name)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     again = keras.saving.deserialize_keras_object(config)
     assert again.get_config() == model.get_config()
@@ -211,7 +224,7 @@ def test_a_model_is_rebuilt_from_its_config(name: str) -> None:
 
 @every_model
 def test_a_model_is_saved_and_loaded(name: str, tmp_path: pathlib.Path) -> None:
-    model = small(name)
+    model = built(name)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(scores(loaded, HISTORY), scores(model, HISTORY))
@@ -223,7 +236,7 @@ def test_a_model_is_saved_and_loaded(name: str, tmp_path: pathlib.Path) -> None:
 def test_a_saved_model_scores_as_the_model_does(
     name: str, tmp_path: pathlib.Path
 ) -> None:
-    model = small(name)
+    model = built(name)
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(
@@ -246,7 +259,7 @@ def test_a_saved_model_scores_as_the_model_does(
 
 @every_model
 def test_half_precision_scores_nearly_the_same(name: str) -> None:
-    model = small(name)
+    model = built(name)
     kind, params = MODELS[name]
     given = {"attributes": model.attributes} if isinstance(model, S3Rec) else {}
     low = kind(ITEMS, LENGTH, params, dtype="mixed_bfloat16", **given)
@@ -260,19 +273,19 @@ def test_half_precision_scores_nearly_the_same(name: str) -> None:
         assert np.isfinite(float(loss))
 
 
-def test_every_model_scores_the_same_on_jax(tmp_path: pathlib.Path) -> None:
+def test_models_score_the_same_on_jax(tmp_path: pathlib.Path) -> None:
     helpers = str(pathlib.Path(__file__).resolve().parents[2])
     subprocess.run(
-        [sys.executable, "-c", SCORE_ELSEWHERE, str(tmp_path)],
+        [sys.executable, "-c", SCORE_ELSEWHERE, str(tmp_path), *ELSEWHERE],
         env=os.environ
         | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": helpers},
         check=True,
     )
-    for name in MODELS:
+    for name in ELSEWHERE:
         with np.load(tmp_path / f"{name}.npz") as stored:
             np.testing.assert_allclose(
                 stored["scores"],
-                scores(small(name), HISTORY),
+                scores(built(name), HISTORY),
                 rtol=1e-4,
                 atol=1e-4,
                 err_msg=name,
@@ -280,28 +293,33 @@ def test_every_model_scores_the_same_on_jax(tmp_path: pathlib.Path) -> None:
             assert np.isfinite(stored["losses"]).all()
 
 
-@pytest.mark.parametrize(
-    "name", sorted({name.partition("_")[0] for name in MODELS} - {"hstu"})
-)
+@every_model
 def test_a_model_learns_what_always_follows(name: str) -> None:
-    """Item i + 1 follows item i, from 10 comes 1."""
-    model = small(name, dropout=0.0, **_no_attention_dropout(name))
-    starts = np.arange(10)[:, None]
-    whole = (starts + np.arange(LENGTH + 1)) % 10 + 1
-    optimizer = keras.optimizers.Adam(0.02)
+    """Item i + 1 follows item i, after 10 comes 1."""
+    keras.utils.set_random_seed(3)
+    kind, params = MODELS[name]
+    params = {**params, **without_dropout(name), "embedding_dim": 16}
+    if name.startswith("gru4rec"):
+        params["units"] = (16,)
+    if name == "bert4rec":
+        # Few gaps tell little: it learns the same from others, in more steps.
+        params["last_share"] = 1.0
+    model = kind(ITEMS, LENGTH, params)
+    whole = (np.arange(10)[:, None] + np.arange(LENGTH + 1)) % 10 + 1
+    batch = {"history": whole[:, :-1], "times": 1000 * whole[:, :-1]}
+    optimizer = keras.optimizers.Adam(0.005)
     optimizer.build(model.trainable_variables)
 
     @tf.function
-    def step() -> Any:
-        batch = {"history": tf.constant(whole[:, :-1]), "target": whole[:, 1:]}
+    def step() -> None:
         with tf.GradientTape() as tape:
-            loss = model.loss(batch)
+            loss = model.loss({**batch, "target": whole[:, 1:]})
         move(optimizer, tape, loss, model)
 
     for _ in range(150):
         step()
-    best = np.argmax(np.asarray(model({"history": whole[:, :-1]})), axis=1)
-    assert (best == whole[:, -1]).mean() >= 0.9
+    best = np.argmax(np.asarray(model(batch)), axis=1)
+    np.testing.assert_array_equal(best, whole[:, -1])
 
 
 INPUTS = (
