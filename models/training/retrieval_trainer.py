@@ -1,40 +1,32 @@
-"""The training loop of models that search the whole catalogue."""
+"""Training of models that search the whole catalogue."""
 
 import functools
 import logging
-import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from clickwright.models.metrics.full_ranks import full_ranks
 from clickwright.models.metrics.ranking_metrics import ranking_metrics
 from clickwright.models.retrieval.retrieval_model import RetrievalModel
-from clickwright.models.training.checkpoint import Arrays, Checkpoint
+from clickwright.models.training.checkpoint import Checkpoint
 from clickwright.models.training.divergence import mended_by
-from clickwright.models.training.epoch_part import EpochPart
-from clickwright.models.training.epoch_record import EpochRecord
-from clickwright.models.training.kept_variables import KeptVariables
-from clickwright.models.training.optimizer import make_optimizer
-from clickwright.models.training.placement import default_device
-from clickwright.models.training.plateau import Plateau
 from clickwright.models.training.retrieval_examples import RetrievalExamples
 from clickwright.models.training.retrieval_params import RetrievalTrainingParams
-from clickwright.models.training.training_log import TrainingLog
+from clickwright.models.training.training_loop import TrainingLoop
 from clickwright.schemas.errors import ConfigError
 
 _QUERIES = 2048
 """Most requests that go through the model together."""
 
-logger = logging.getLogger(__name__)
 progress = logging.getLogger("clickwright.progress")
 
 
-class RetrievalTrainer:
+class RetrievalTrainer(
+    TrainingLoop[RetrievalModel, RetrievalTrainingParams, RetrievalExamples]
+):
     """Trains a model stage by stage, and leaves the best epoch's weights in it.
 
     Before training the model is told how often each item is a target. The epochs of
@@ -51,21 +43,10 @@ class RetrievalTrainer:
     """
 
     def __init__(self, model: RetrievalModel, params: RetrievalTrainingParams) -> None:
-        self.model = model
-        self._params = params
         # Item tables are read as a whole by every validation, and mostly by every
         # step: there are no rows to leave alone.
-        self._optimizer = make_optimizer(params, [])
-        self._optimizer.build(model.trainable_variables)
-        if params.precision == "mixed_float16":
-            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
-            self._optimizer.build(model.trainable_variables)
-        self._kept = KeptVariables(model, self._optimizer)
+        super().__init__(model, params)
         self._fresh = self._kept.optimizer_values()
-        self._device = default_device(params)
-        # Sum of the rows' losses and of the rows, in this epoch.
-        self._sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
-        self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._steps = {
             stage: tf.function(
                 functools.partial(self._step_on, stage),
@@ -83,78 +64,6 @@ class RetrievalTrainer:
                 }
             ],
         )
-
-    def train(
-        self,
-        train: RetrievalExamples,
-        valid: RetrievalExamples,
-        checkpoint: Checkpoint | None = None,
-        log: TrainingLog | None = None,
-    ) -> tuple[EpochRecord, ...]:
-        """Trains until the monitor has stopped improving on the validation split.
-
-        Args:
-            train: rows to learn from.
-            valid: rows that decide.
-            checkpoint: where the state is kept, after each epoch and now and then
-                within one. A training that finds one there goes on from it, and ends
-                as though it had never stopped.
-            log: told about steps and epochs.
-
-        Returns:
-            What is known of each epoch, those of earlier stages included.
-
-        Raises:
-            ConfigError: loss or weights are not finite any more.
-            DataError: the checkpoint belongs to another model.
-            MachineError: the checkpoint cannot be written.
-        """
-        params = self._params
-        log = log or TrainingLog(None, params, train.rows)
-        plateau = Plateau(params)
-        records: list[EpochRecord] = []
-        part = EpochPart()
-        self.model.adapt(train.target_counts(self.model.length))
-        best: Arrays = self._kept.values()
-        state = checkpoint.load() if checkpoint else None
-        if checkpoint is not None and state is not None:
-            logger.info(
-                "resuming after epoch %d and %d steps",
-                len(state.records),
-                state.part.steps,
-            )
-            self._kept.restore(state, checkpoint)
-            best, part = state.best, state.part
-            for record in state.records:
-                records.append(record)
-                plateau.update(record)
-                log.epoch_ended(record)
-
-        def keep(part: EpochPart) -> None:
-            if checkpoint is not None:
-                checkpoint.save(self._kept.state(best, tuple(records), part))
-
-        log.epochs = self._first_epochs + params.epochs
-        while len(records) < log.epochs and not plateau.stop:
-            number = len(records) + 1
-            stage = self._stage(number)
-            if part == EpochPart() and (
-                number == 1 or stage != self._stage(len(records))
-            ):
-                self._kept.assign_optimizer(self._fresh)
-            self._optimizer.learning_rate.assign(plateau.learning_rate)
-            part = self._epoch(stage, train, number, part, keep, checkpoint, log)
-            asked = number - self._first_epochs
-            due = asked % params.valid_every == 0 or number == log.epochs
-            record = self._ended(valid if asked > 0 and due else None, part, records)
-            part = EpochPart()
-            records.append(record)
-            if plateau.update(record):
-                best = self._kept.values()
-            keep(part)
-            log.epoch_ended(record)
-        self._kept.assign(best)
-        return tuple(records)
 
     def measure(
         self, examples: RetrievalExamples, say: str = "ranking"
@@ -207,74 +116,37 @@ class RetrievalTrainer:
             return self.model.stages[-1]
         return self.model.stages[(number - 1) // self._params.pretrain_epochs]
 
-    def _epoch(
-        self,
-        stage: str,
-        train: RetrievalExamples,
-        number: int,
-        part: EpochPart,
-        keep: Callable[[EpochPart], None],
-        checkpoint: Checkpoint | None,
-        log: TrainingLog,
-    ) -> EpochPart:
-        """Trains from `part` of the epoch to its end."""
-        steps, rows = part.steps, part.rows
-        self._sums.assign([part.loss, part.weight])
-        self._finite_steps.assign(steps)
-        kept_at = time.monotonic()
-        started = kept_at - part.seconds
+    @property
+    def _epochs(self) -> int:
+        return self._first_epochs + self._params.epochs
 
-        def now() -> EpochPart:
-            loss, weight = self._sums.numpy().tolist()
-            seconds = time.monotonic() - started
-            if not (math.isfinite(loss) and self._weights_finite()):
-                raise self._diverged(stage, number, checkpoint)
-            return EpochPart(
-                steps=steps, rows=rows, seconds=seconds, loss=loss, weight=weight
-            )
+    def _begin(self, train: RetrievalExamples) -> None:
+        self.model.adapt(train.target_counts(self.model.length))
 
-        for batch in train.batches(
+    def _begin_epoch(self, epoch: int) -> None:
+        if epoch == 1 or self._stage(epoch) != self._stage(epoch - 1):
+            self._kept.assign_optimizer(self._fresh)
+
+    def _batches(
+        self, train: RetrievalExamples, epoch: int, start: int
+    ) -> Iterator[dict[str, Any]]:
+        return train.batches(
             self._params.batch_size,
             self.model.length,
             self.model.negatives_per_position,
-            (self._params.seed, number),
-            steps,
-        ):
-            self._steps[stage](batch)
-            steps += 1
-            rows += len(batch["user"])
-            # Reading the loss waits for the device, so it happens now and then.
-            if log.step_ended(number, rows) and not math.isfinite(self._loss()):
-                break
-            if checkpoint is not None and self._params.keeps(
-                steps, time.monotonic() - kept_at
-            ):
-                keep(now())
-                kept_at = time.monotonic()
-        return now()
-
-    def _ended(
-        self,
-        valid: RetrievalExamples | None,
-        part: EpochPart,
-        records: list[EpochRecord],
-    ) -> EpochRecord:
-        """Ends the epoch whose training is done."""
-        started = time.monotonic()
-        metrics = None if valid is None else self.measure(valid, "validating")
-        seconds = part.seconds + time.monotonic() - started
-        before = records[-1] if records else None
-        return EpochRecord(
-            epoch=len(records) + 1,
-            step=part.steps + (before.step if before else 0),
-            seconds=seconds + (before.seconds if before else 0.0),
-            loss=part.loss / part.weight if part.weight else None,
-            valid_auc=None,
-            valid_logloss=None,
-            learning_rate=float(self._optimizer.learning_rate.numpy()),
-            examples_per_second=part.rows / part.seconds if part.seconds else None,
-            valid=metrics,
+            (self._params.seed, epoch),
+            start,
         )
+
+    def _train_on_batch(self, epoch: int, batch: Mapping[str, Any]) -> int:
+        self._steps[self._stage(epoch)](batch)
+        return len(batch["user"])
+
+    def _validated(self, valid: RetrievalExamples, epoch: int) -> dict[str, Any]:
+        asked = epoch - self._first_epochs
+        due = asked % self._params.valid_every == 0 or epoch == self._epochs
+        metrics = self.measure(valid, "validating") if asked > 0 and due else None
+        return {"valid_auc": None, "valid_logloss": None, "valid": metrics}
 
     def _step_on(self, stage: str, batch: Mapping[str, Any]) -> None:
         with tf.device(self._device):
@@ -322,30 +194,15 @@ class RetrievalTrainer:
         with tf.device(self._device):
             return self.model.query(features)
 
-    def _loss(self) -> float:
-        return float(self._sums.numpy()[0])
-
-    def _weights_finite(self) -> bool:
-        return all(
-            bool(tf.reduce_all(tf.math.is_finite(v.value)))
-            for v in self._kept.of_model
-            if tf.as_dtype(v.dtype).is_floating
-        )
-
     def _diverged(
-        self, stage: str, epoch: int, checkpoint: Checkpoint | None
+        self, train: RetrievalExamples, epoch: int, checkpoint: Checkpoint | None
     ) -> ConfigError:
         step = int(self._finite_steps.numpy())
-        broken = [
-            v.path
-            for v in self._kept.of_model
-            if tf.as_dtype(v.dtype).is_floating
-            and not bool(tf.reduce_all(tf.math.is_finite(v.value)))
-        ]
+        broken = self._not_finite()
         part = f"the weights `{broken[0]}`" if broken else "the training loss"
         return ConfigError(
             f"Infinite values or NaN in {part}: the training loss is not a finite "
-            f"number any more (stage `{stage}`, epoch {epoch}, step {step + 1}, "
+            f"number any more (stage `{self._stage(epoch)}`, epoch {epoch}, step {step + 1}, "
             f"learning rate {float(self._optimizer.learning_rate.numpy()):g}, seed "
             f"{self._params.seed}).",
             where="training",
