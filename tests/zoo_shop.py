@@ -69,6 +69,8 @@ NUMBER_FEATURES: dict[str, Any] = {
 
 _TABLES = {"embedding_dim": 4, "embedding_stddev": 0.1}
 _TOWER = {**_TABLES, "hidden_units": (8, 6)}
+_TANH = {**_TOWER, "activation": "tanh"}
+"""Of towers so small, rectifiers may give several rows the same score."""
 _DIN = {**_TOWER, "attention_units": (5,)}
 _LONG = {**_TOWER, "attention_dim": 4, "short_length": 2, "activation": "tanh"}
 SMALL: Mapping[str, Mapping[str, Any]] = {
@@ -86,7 +88,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "eta": {**_LONG, "top": 2},
     "eulernet": _TABLES,
     "ffm": _TABLES,
-    "fgcnn": {**_TOWER, "channels": (3, 2), "kernel_height": 3},
+    "fgcnn": {**_TANH, "channels": (3, 2), "kernel_height": 3},
     "fibinet": _TOWER,
     "finalmlp": {
         **_TABLES,
@@ -105,7 +107,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "masknet": {**_TOWER, "block_units": 5},
     "miss": {"base_params": _DIN, "projection": 8},
     "opnn": _TOWER,
-    "pin": _TOWER,
+    "pin": _TANH,
     "qin": {**_TABLES, "layers": 2, "rows": 2},
     "qnn_alpha": {**_TABLES, "rows": 3, "heads": 2},
     "sdim": _LONG,

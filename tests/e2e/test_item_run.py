@@ -68,9 +68,8 @@ def test_the_published_model_holds_the_vectors_once(
         ),
     )
     loaded = tf.saved_model.load(summary["published"])
-    found = [
-        v for v in loaded.variables if v.dtype == tf.float16 and v.shape == (42, 3)
-    ]
+    variables = loaded.signatures["serving_default"].variables
+    found = [v for v in variables if v.dtype == tf.float16 and v.shape == (42, 3)]
     assert len(found) == 1
     np.testing.assert_array_equal(found[0], expected)
 
