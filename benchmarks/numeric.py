@@ -17,13 +17,13 @@ warnings.filterwarnings("ignore")
 
 import rich.console
 import typer
+from kept_results import KeptResults
 from numeric_document import write_document
 from numeric_trials import (
     AUTO,
     RULES,
     STEP_ENCODERS,
     Result,
-    Results,
     Settings,
     Trial,
     ZooRows,
@@ -147,7 +147,7 @@ def main(
         python benchmarks/numeric.py --only adult --only linear --seeds 1 --epochs 2
     """
     logging.disable(logging.WARNING)
-    results = Results(out / "results")
+    results = KeptResults(out / "results", Result)
     lines = [(s, e) for s in _settings(epochs) for e in _encoders(s)]
     wanted = _wanted(lines, only or ())
     absent = [part for part in RAW if not (data / part).is_dir()]
@@ -177,7 +177,8 @@ def main(
         runner,
     )
     found = [
-        [r for r in map(results.find, _trials(s, e, seeds)) if r] for s, e in lines
+        [r for t in _trials(s, e, seeds) if (r := results.find(t.name))]
+        for s, e in lines
     ]
     bayes = _bayes(out / "data", _settings(epochs))
     document = write_document(
@@ -241,13 +242,13 @@ def _wanted(
 
 def _train(
     trials: Sequence[Trial],
-    results: Results,
+    results: KeptResults[Result],
     runner: Callable[[Settings], Callable[[Trial], Result]],
 ) -> int:
     """Trains what has no result; returns how many trainings failed."""
     from clickwright.schemas.errors import ClickwrightError
 
-    open_ = [trial for trial in trials if results.find(trial) is None]
+    open_ = [trial for trial in trials if results.find(trial.name) is None]
     console.log(f"{len(trials) - len(open_)} of {len(trials)} trainings are there")
     started, failures = time.monotonic(), 0
     for n, trial in enumerate(open_, 1):

@@ -3,12 +3,12 @@
 import collections
 import html
 import json
-import math
 import pathlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from document_parts import WIDTH, dots_svg, svg, table
 from numeric_trials import (
     AUTO,
     RULES,
@@ -24,40 +24,6 @@ PUBLISHED = {"C4.5": 15.54, "C4.5-auto": 14.46, "NBTree": 14.10, "FSS-NB": 14.05
 """Test errors in percent, as `adult.names` lists them."""
 STEP_AUC = 0.9
 """Of the true probabilities: half of the rows have .9, the others .1."""
-_WIDTH, _LEFT, _RIGHT, _LINE = 720, 190, 40, 26
-_STYLE = """
-.ground { fill: #ffffff; stroke: #e1e4ea; }
-.grid { stroke: #e1e4ea; }
-.mark { stroke: #596171; stroke-dasharray: 3 3; }
-.spread { stroke: #2a6fdb; stroke-width: 2; }
-.dot { fill: #2a6fdb; }
-.curve { fill: none; stroke-width: 2; }
-.curve0 { stroke: #2a6fdb; }
-.curve1 { stroke: #c2571a; }
-.curve2 { stroke: #1d8a55; }
-.curve3 { stroke: #8a4fc2; }
-text { fill: #171a21; font: 12px system-ui, sans-serif; }
-.curve0t { fill: #2a6fdb; }
-.curve1t { fill: #c2571a; }
-.curve2t { fill: #1d8a55; }
-.curve3t { fill: #8a4fc2; }
-.tick { fill: #596171; font-size: 11px; }
-@media (prefers-color-scheme: dark) {
-  .ground { fill: #171a21; stroke: #2b303b; }
-  .grid { stroke: #2b303b; }
-  .mark { stroke: #a2a9b8; }
-  .spread, .curve0 { stroke: #6fa5ff; }
-  .dot, .curve0t { fill: #6fa5ff; }
-  .curve1 { stroke: #f09a5e; }
-  .curve1t { fill: #f09a5e; }
-  .curve2 { stroke: #5fc892; }
-  .curve2t { fill: #5fc892; }
-  .curve3 { stroke: #c19af0; }
-  .curve3t { fill: #c19af0; }
-  text { fill: #e9ebf1; }
-  .tick { fill: #a2a9b8; }
-}
-"""
 
 
 class Line:
@@ -176,7 +142,7 @@ def _step(lines: list[Line]) -> tuple[str, str]:
 layer on the embedding of `x`, so that all else must come from the embedding. The true
 probabilities have an AUC of {STEP_AUC}.
 
-{_table(["embedding", "test AUC", "log loss"], rows)}
+{table(["embedding", "test AUC", "log loss"], rows)}
 Without biases AutoDis ranks its meta-embeddings alike for all positive values, and a
 larger `x` only sharpens the choice. At a temperature of 0.1 that alone still tells some
 ranges apart; where the choice is sharp for nearly all `x`, nothing is left of it.
@@ -211,10 +177,10 @@ unknown values are left out, as in the published figures. `{model}`, with the en
 of the row for all six numbers. 15,060 test rows: an error of 14 % has a standard error
 of 0.28 % by itself, but all encoders are measured on the same rows.
 
-{_table(header, rows)}{_chosen(lines)}
+{table(header, rows)}{_chosen(lines)}
 ![Test errors](numeric_adult.svg)
 """
-    chart = _dots_svg(
+    chart = dots_svg(
         "Test error on Adult, %",
         [(x.label, x.mean("error") * 100, _times(x.deviation("error"))) for x in lines],
         {name: PUBLISHED[name] for name in ("C4.5", "NBTree")},
@@ -241,10 +207,10 @@ Thirteen counts, a fifth of them missing, beside 26 categories. `{lines[0].setti
 with the encoder of the row for all thirteen. 391 test rows: an AUC has a standard error
 of about 0.03 by itself; all encoders are measured on the same rows.
 
-{_table(header, rows)}{_chosen(lines)}
+{table(header, rows)}{_chosen(lines)}
 ![Test log loss](numeric_criteo_8k.svg)
 """
-    chart = _dots_svg(
+    chart = dots_svg(
         "Test log loss on Criteo's first rows",
         [(x.label, x.mean("logloss"), x.deviation("logloss")) for x in lines],
         {},
@@ -273,10 +239,10 @@ Two of the features are numbers: the price of the item and the budget of the sho
 The true click probabilities have an AUC of {bayes:.4f} on the test rows; the gap is what
 a model lacks of it.
 
-{_table(header, rows, words=2)}{_chosen(lines)}
+{table(header, rows, words=2)}{_chosen(lines)}
 ![Gap to the true click probabilities](numeric_marketplace.svg)
 """
-    chart = _dots_svg(
+    chart = dots_svg(
         "AUC below that of the true click probabilities",
         [
             (
@@ -357,87 +323,14 @@ def _figures(line: Line) -> dict[str, Any]:
     }
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """A table whose first columns are words, the others numbers."""
-    rules = ["---"] * words + ["---:"] * (len(header) - words)
-    lines = [header, rules, *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
-
-
 def _times(deviation: float | None) -> float | None:
     return None if deviation is None else 100.0 * deviation
-
-
-def _svg(title: str, height: int, parts: Sequence[str]) -> str:
-    size = f'width="{_WIDTH}" height="{height}"'
-    return "\n".join(
-        [
-            '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
-            + f'{size} viewBox="0 0 {_WIDTH} {height}">',
-            f"<title>{html.escape(title)}</title>",
-            f"<style>{_STYLE}</style>",
-            f'<rect class="ground" {size} rx="6"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers from below the lowest to above the highest."""
-    raw = max(high - low, 1e-6) / 5
-    unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= raw * 0.999)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [n * step for n in range(first, last + 1)]
-
-
-def _dots_svg(
-    title: str,
-    dots: Sequence[tuple[str, float, float | None]],
-    marks: Mapping[str, float],
-) -> str:
-    """A dot and its deviation a line; marks are upright lines."""
-    ends = [m + sign * (d or 0.0) for _, m, d in dots for sign in (-1, 1)]
-    ticks = _ticks(min([*ends, *marks.values()]), max([*ends, *marks.values()]))
-    top, bottom = 52, 52 + _LINE * len(dots)
-
-    def across(value: float) -> float:
-        share = (value - ticks[0]) / (ticks[-1] - ticks[0])
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-
-    parts = [f'<text x="14" y="22">{html.escape(title)}</text>']
-    for tick in ticks:
-        x = across(tick)
-        parts.append(f'<path class="grid" d="M{x:.1f} {top}V{bottom}"/>')
-        parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" '
-            f'text-anchor="middle">{tick:g}</text>'
-        )
-    for name, value in marks.items():
-        x = across(value)
-        parts.append(f'<path class="mark" d="M{x:.1f} {top}V{bottom}"/>')
-        parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{top - 6}" '
-            f'text-anchor="middle">{html.escape(name)}</text>'
-        )
-    for n, (label, mean, deviation) in enumerate(dots):
-        y = top + _LINE * (n + 0.5)
-        name = html.escape(label.replace("`", ""))
-        parts.append(
-            f'<text x="{_LEFT - 10}" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
-        )
-        if deviation:
-            first, last = across(mean - deviation), across(mean + deviation)
-            parts.append(f'<path class="spread" d="M{first:.1f} {y}H{last:.1f}"/>')
-        parts.append(f'<circle class="dot" cx="{across(mean):.1f}" cy="{y}" r="4.5"/>')
-    return _svg(title, bottom + 30, parts)
 
 
 def _curves_svg(lines: Sequence[Line]) -> str:
     """Probabilities by `x`: the true ones, and those of each embedding's first seed."""
     title = "Click probability by x: true (dashed) and learned"
-    left, top, width, height = 52, 44, _WIDTH - 52 - 180, 220
+    left, top, width, height = 52, 44, WIDTH - 52 - 180, 220
 
     def place(x: float, p: float) -> str:
         return f"{left + x * width:.1f},{top + (1 - p) * height:.1f}"
@@ -469,4 +362,4 @@ def _curves_svg(lines: Sequence[Line]) -> str:
             f'<text class="curve{n}t" x="{left + width + 14}" y="{top + 16 + 20 * n}">'
             f"{html.escape(line.label.replace('`', ''))}</text>"
         )
-    return _svg(title, top + height + 34, parts)
+    return svg(title, top + height + 34, parts)

@@ -6,8 +6,9 @@ refused.
 """
 
 import dataclasses
+import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.scale import scale
 from clickwright.schemas.source import PreparedData
 from clickwright.schemas.spec import (
+    AGE_BUCKETS,
     CategoricalFeature,
     CrossFeature,
     FeatureSpec,
@@ -29,6 +31,7 @@ from clickwright.schemas.spec import (
     NumericFeature,
     SequenceFeature,
     TimeSplit,
+    age_of,
 )
 from clickwright.schemas.time_cuts import time_cuts
 
@@ -45,30 +48,51 @@ class Rows:
         ids: id tensors by split and name.
         numbers: raw numbers by split and feature, NaN where missing, float64.
         labels: by split, `[rows]`.
-        vocabulary_sizes: values of each learned vocabulary.
+        groups: values of the spec's `group_key` by split; empty where it has none.
+        vocabularies: the known values of each vocabulary, in the order of their ids.
     """
 
     spec: FeatureSpec
     ids: Mapping[str, Mapping[str, Array]]
     numbers: Mapping[str, Mapping[str, Array]]
     labels: Mapping[str, Array]
-    vocabulary_sizes: Mapping[str, int]
+    groups: Mapping[str, Array]
+    vocabularies: Mapping[str, Array]
+
+    @property
+    def vocabulary_sizes(self) -> dict[str, int]:
+        """Values of each learned vocabulary."""
+        return {
+            name: len(self.vocabularies[name])
+            for name, f in self.spec.vocabulary_features().items()
+            if isinstance(f.vocabulary, LearnedVocabulary)
+        }
 
     def columns(self, split: str) -> dict[str, Array]:
         """The raw numbers of a split by column of the log."""
         return {self.spec.column_of(n): x for n, x in self.numbers[split].items()}
 
-    def inputs(self, plan: DiscretizationPlan) -> tuple[ModelInput, ...]:
-        """The tensors that models read."""
-        return self.spec.model_inputs(self.vocabulary_sizes, plan.encodings())
+    def inputs(self, plan: DiscretizationPlan | None) -> tuple[ModelInput, ...]:
+        """What models read; a plan is needed where there are numbers."""
+        encodings = plan.encodings() if plan else None
+        return self.spec.model_inputs(self.vocabulary_sizes, encodings)
 
-    def examples(self, plan: DiscretizationPlan, split: str) -> InMemoryExamples:
-        """The rows of a split, scaled as the plan says."""
+    def examples(
+        self,
+        plan: DiscretizationPlan | None,
+        split: str,
+        names: Container[str] | None = None,
+    ) -> InMemoryExamples:
+        """The rows of a split, scaled as the plan says; only these inputs, or all."""
+        fields = plan.fields if plan else {}
         values = {
-            name: scale(plan.fields[name].scaling, raw)
+            name: scale(fields[name].scaling, raw)
             for name, raw in self.numbers[split].items()
         }
-        return InMemoryExamples({**self.ids[split], **values}, self.labels[split])
+        inputs = {**self.ids[split], **values}
+        if names is not None:
+            inputs = {name: x for name, x in inputs.items() if name in names}
+        return InMemoryExamples(inputs, self.labels[split])
 
 
 def read_rows(spec: FeatureSpec, prepared: PreparedData) -> Rows:
@@ -93,12 +117,11 @@ def read_rows(spec: FeatureSpec, prepared: PreparedData) -> Rows:
             for s, table in tables.items()
         },
         {
-            name: len(values)
-            for name, values in vocabularies.items()
-            if isinstance(
-                spec.vocabulary_features()[name].vocabulary, LearnedVocabulary
-            )
+            s: table[spec.group_key].to_numpy()
+            for s, table in tables.items()
+            if spec.group_key is not None
         },
+        vocabularies,
     )
 
 
@@ -165,6 +188,10 @@ def _ids(
                     ids[f"{name}__{side_name}"] = _latest(
                         column, known[side.of], length
                     )
+                if feature.times:
+                    ids[age_of(name)] = _latest_ages(
+                        table[feature.times], table[str(spec.timestamp)], length
+                    )
             case CrossFeature(of=of, buckets=buckets):
                 place = np.zeros(table.num_rows, np.int64)
                 for part in of:
@@ -182,10 +209,28 @@ def _ids(
 
 def _latest(column: pa.ChunkedArray, known: Array, length: int) -> Array:
     """The last ids of each list, padded with 0 at the end, `[rows, length]`."""
+    lists = _one_chunk(column)
+    return _cut(lists, _look_up(lists.flatten(), known), length)
+
+
+def _latest_ages(column: pa.ChunkedArray, now: pa.ChunkedArray, length: int) -> Array:
+    """The age buckets of the last events, as Transform numbers them."""
+    lists = _one_chunk(column)
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    seconds = np.repeat(now.to_numpy(), sizes) - lists.flatten().to_numpy()
+    least = [math.isqrt(2**step - 1) + 1 for step in range(AGE_BUCKETS)]
+    ids = np.maximum(np.searchsorted(np.array(least), seconds, side="right"), 1)
+    return _cut(lists, ids.astype(np.int32), length)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.ListArray:
     lists = column.combine_chunks()
-    if isinstance(lists, pa.ChunkedArray):
-        lists = lists.chunk(0)
-    ids = np.append(_look_up(lists.flatten(), known), 0)
+    return lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+
+
+def _cut(lists: pa.ListArray, flat: Array, length: int) -> Array:
+    """The last ids of each list, `flat` being those of all, `[rows, length]`."""
+    ids = np.append(flat, 0)
     sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     ends = np.cumsum(sizes)
     kept = np.minimum(sizes, length)

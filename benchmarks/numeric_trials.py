@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pydantic
+from kept_results import Kept
 from numeric_rows import SPLITS, Rows, read_rows
 
 from clickwright.components.encoder_search.params import USUAL_EPOCHS
@@ -63,7 +64,7 @@ class Trial(StrictModel):
         return f"{s.part}-{s.model}-{self.encoder}-{self.seed}-{digest}"
 
 
-class Result(StrictModel):
+class Result(Kept):
     """What a training came to; `auc`, `logloss` and `error` are of the test split."""
 
     trial: Trial
@@ -82,34 +83,10 @@ class Result(StrictModel):
     curve: tuple[float, ...] = ()
     """Probabilities at evenly spaced `x` from 0 to 1 (step function)."""
 
-
-class Results:
-    """Results in a folder, one file each.
-
-    Args:
-        folder: where they are; made when the first is kept.
-    """
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._folder = folder
-
-    def find(self, trial: Trial) -> Result | None:
-        """What was kept of the very same trial."""
-        try:
-            return Result.model_validate_json(self._path(trial).read_bytes())
-        except FileNotFoundError:
-            return None
-
-    def keep(self, result: Result) -> None:
-        """Writes a result, whole or not at all."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(result.trial)
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(result.model_dump_json(indent=1) + "\n")
-        unfinished.replace(path)
-
-    def _path(self, trial: Trial) -> pathlib.Path:
-        return self._folder / f"{trial.name}.json"
+    @property
+    def name(self) -> str:
+        """That of the trial."""
+        return self.trial.name
 
 
 def run_step(trial: Trial) -> Result:
@@ -182,7 +159,7 @@ class ZooRows:
             if trial.encoder == AUTO
             else self._plan(trial.encoder)
         )
-        inputs = self._rows.inputs(plan)
+        inputs = self._inputs(plan)
         examples = {split: self._rows.examples(plan, split) for split in SPLITS}
         result, _ = _trained(
             trial,
@@ -201,6 +178,10 @@ class ZooRows:
             return None
         metrics = source.bayes_metrics(source.prepare(None, folder))
         return metrics["test"]["auc"] if metrics else None
+
+    def _inputs(self, plan: DiscretizationPlan) -> tuple[ModelInput, ...]:
+        """What models read; what item tables hold has nothing to do with numbers."""
+        return tuple(i for i in self._rows.inputs(plan) if i.is_tensor)
 
     def _plan(self, encoder: str) -> DiscretizationPlan:
         """What the Discretizer says where all fields have one encoder."""
@@ -248,7 +229,7 @@ class ZooRows:
             settings.model,
             registry.parse_params(settings.model, settings.params),
             training,
-            lambda encoders: self._rows.inputs(with_encoders(encoders)),
+            lambda encoders: self._inputs(with_encoders(encoders)),
             self._rows.examples(plan, "train"),
             self._rows.examples(plan, "valid"),
         )

@@ -9,13 +9,14 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from clickwright.models.preprocessing import numbers
+from clickwright.models.preprocessing import MISSING_TIME, numbers
+from clickwright.models.rank_signature import rank_signature
 from clickwright.models.scoring import scoring_model
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import MachineError
 from clickwright.schemas.spec import FeatureSpec
 
-MISSING_INT64 = -(2**63)
+MISSING_INT64 = MISSING_TIME
 """Stands for a missing value, and pads lists, in int64 tensors of `predict_raw`."""
 MISSING: Mapping[tf.DType, Any] = {
     tf.int64: MISSING_INT64,
@@ -39,15 +40,20 @@ def export(
 ) -> None:
     """Writes a SavedModel that scores raw features.
 
-    The first two signatures give `probability`, float32 `[batch]`:
+    All signatures but `numeric_health` give `probability`, float32 `[batch]`:
 
     * `serving_default`: `examples`, serialized tf.Examples, string `[batch]`. A
       feature that an Example lacks is missing; labels, weight and everything else
-      that only training needs are not read.
+      that only training needs are not read. Where events have ages, the row's
+      `timestamp` is the time of the request; without it they are of no age.
     * `predict_raw`: one tensor a column that features read: `[batch]`, or
       `[batch, length]` for lists, padded at the end. An empty string, a NaN or
       `MISSING_INT64` stands for a missing value. In a required int64 column that
-      number is an unknown value like any other.
+      number is an unknown value like any other; as the row's time it is a missing one.
+    * `rank`: the columns of `predict_raw`; those that features of the role `item` read
+      hold one row an item, `[N]` or `[N, length]`, and all others one row, `[1]` or
+      `[1, length]`. It gives the probability of each item, float32 `[N]`, and does the
+      user's part once. It is there where features of that role are.
     * `numeric_health`: `examples` as above; gives, for each of `HEALTH`, how many
       values of the batch are so, int64 `[F]` with the numeric features in the plan's
       order. It is there where the plan has fields.
@@ -74,49 +80,63 @@ def export(
         for name, feature in transform_output.raw_feature_spec().items()
         if name in columns
     }
+    if spec.timestamp in parsing:
+        parsing[spec.timestamp] = _optional_time(parsing[spec.timestamp])
     transform = transform_output.transform_features_layer()
     scorer = scoring_model(model, negative_sampling_rate)
     names = tuple(model.input)
 
     def score(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        transformed = transform(raw)
-        features = {name: transformed[name] for name in names}
+        tensors = transform(raw)
+        features = {name: tensors[name] for name in names}
         return {"probability": scorer(features, training=False)}
 
     def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return score(tf.io.parse_example(examples, parsing))
 
+    def as_parsed(columns: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+        return {name: parsed_like(x, parsing[name]) for name, x in columns.items()}
+
     def predict_raw(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return score({n: _as_parsed(columns[n], parsing[n]) for n in parsing})
+        return score(as_parsed({name: columns[name] for name in parsing}))
+
+    raw_specs = {
+        name: tf.TensorSpec(
+            [None, None] if columns[name] else [None], parsing[name].dtype, name=name
+        )
+        for name in parsing
+    }
 
     archive = keras.export.ExportArchive()
-    archive.track(scorer)
+    # Its vocabularies. Variables are found by the signatures that read them; tracking
+    # the model too would write each a second time, and load it so.
     archive.track(transform)
     archive.add_endpoint(
         "serving_default",
         serving_default,
         [tf.TensorSpec([None], tf.string, name="examples")],
     )
-    archive.add_endpoint(
-        "predict_raw",
-        predict_raw,
-        [
-            {
-                name: tf.TensorSpec(
-                    [None, None] if columns[name] else [None],
-                    parsing[name].dtype,
-                    name=name,
-                )
-                for name in parsing
-            }
-        ],
+    archive.add_endpoint("predict_raw", predict_raw, [raw_specs])
+    ranking = rank_signature(
+        spec, scorer, lambda columns: transform(as_parsed(columns)), raw_specs
     )
+    if ranking is not None:
+        archive.add_endpoint("rank", ranking[0], [ranking[1]])
     if plan is not None and plan.fields:
         archive.add_endpoint(
             "numeric_health",
             _numeric_health(spec, plan, parsing),
             [tf.TensorSpec([None], tf.string, name="examples")],
         )
+    write_archive(archive, directory)
+
+
+def write_archive(archive: keras.export.ExportArchive, directory: pathlib.Path) -> None:
+    """Writes the SavedModel.
+
+    Raises:
+        MachineError: the folder cannot be written to, or the disk is full.
+    """
     try:
         archive.write_out(str(directory), verbose=False)
     except (OSError, tf.errors.OpError) as error:
@@ -128,13 +148,15 @@ def export(
 
 
 def feature_columns(spec: FeatureSpec) -> dict[str, bool]:
-    """Returns the columns that features read; the value says whether it is a list."""
-    columns = spec.columns()
-    names = {spec.column_of(name) for name in spec.features}
-    for feature in spec.features.values():
-        if feature.kind == "sequence":
-            names |= {side.column for side in feature.side.values()}
-    return {name: column.is_list for name, column in columns.items() if name in names}
+    """Returns the columns that a request holds; the value says whether it is a list."""
+    return {name: c.is_list for name, c in spec.serving_columns().items()}
+
+
+def _optional_time(parsing: Any) -> Any:
+    """The row's time as features take it: a request may lack it."""
+    if not isinstance(parsing, tf.io.FixedLenFeature):
+        return parsing
+    return tf.io.FixedLenFeature(parsing.shape, parsing.dtype, MISSING_TIME)
 
 
 def _numeric_health(
@@ -165,8 +187,13 @@ def _numeric_health(
     return numeric_health
 
 
-def _as_parsed(values: tf.Tensor, feature: Any) -> Any:
-    """The tensor in the form in which parsing an Example would give it."""
+def parsed_like(values: tf.Tensor, feature: Any) -> Any:
+    """A tensor of `predict_raw` in the form in which parsing an Example gives it.
+
+    Args:
+        values: `[batch]`, or of a list `[batch, length]`.
+        feature: how Examples are parsed.
+    """
     if isinstance(feature, tf.io.FixedLenFeature):
         return values
     rows = values if values.shape.rank == 2 else tf.expand_dims(values, 1)  # [B, L]

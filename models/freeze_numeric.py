@@ -70,7 +70,9 @@ def freeze_numeric(
     def cloned(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
         fields = frozen.get(layer.name, {})
-        for i in config["inputs"] if fields else ():
+        # Those of a `SequenceEmbedding` are the context.
+        inputs = config.get("inputs") or config.get("context") or ()
+        for i in inputs if fields else ():
             if i["name"] in fields:
                 i["numeric"] = fields[i["name"]].encoding.model_dump(mode="json")
         return type(layer).from_config(config)
@@ -235,5 +237,7 @@ def _copy_embedding(
             encoder.set_weights(kept[encoder.names].get_weights())
     if old.embeddings is not None:
         new.embeddings.assign(old.embeddings)
+    for name, kernel in old.kernels.items():
+        new.kernels[name].assign(kernel)
     if old.frequency_filter is not None and new.frequency_filter is not None:
         new.frequency_filter.set_weights(old.frequency_filter.get_weights())

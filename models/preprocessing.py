@@ -13,6 +13,7 @@ Numbers are scaled by the constants of the discretization plan, and nothing is l
 of them here.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ import tensorflow_transform as tft
 from clickwright.models.vocabulary_analyzer import NO_VALUE, VocabularyAnalyzer
 from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
 from clickwright.schemas.spec import (
+    AGE_BUCKETS,
     PADDING_ID,
     CategoricalFeature,
     CrossFeature,
@@ -34,6 +36,7 @@ from clickwright.schemas.spec import (
     NumericFeature,
     SequenceFeature,
     Vocabulary,
+    age_of,
 )
 
 SPEC_KEY = "spec"
@@ -46,11 +49,16 @@ GROUP_KEY = "group_key"
 
 Column: TypeAlias = tf.Tensor | tf.SparseTensor
 Lookup: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+ListLookup: TypeAlias = Callable[[tf.RaggedTensor], tf.RaggedTensor]
 
 _SEPARATOR = "\x1f"
 """Between the parts of a cross: ASCII's unit separator, not found in real values."""
 _GROUPS = 2**63 - 1
 """Hash range of string group keys: as good as free of collisions."""
+MISSING_TIME = -(2**63)
+"""The time of a row that has none."""
+_LEAST_SECONDS = [math.isqrt(2**step - 1) + 1 for step in range(AGE_BUCKETS)]
+"""The least seconds of each bucket of ages: those whose square is 2 ** step or more."""
 
 
 def preprocessing_fn(
@@ -84,7 +92,7 @@ def preprocessing_fn(
             case MultiHotFeature(max_length=length):
                 column = inputs[spec.column_of(name)]
                 first = _ragged(column)[:, :length]
-                outputs[name] = _padded(first, lookups[name], length)
+                outputs[name] = _padded(_of_lists(lookups[name])(first), length)
             case SequenceFeature():
                 outputs |= _sequence(name, feature, spec, inputs, lookups)
             case CrossFeature():
@@ -219,19 +227,44 @@ def _sequence(
 ) -> dict[str, tf.Tensor]:
     """Returns the history and its side inputs, each int64 `[batch, max_length]`."""
     length = feature.max_length
-    parts = {name: (spec.column_of(name), feature.of)}
+    parts: dict[str, tuple[str, ListLookup]] = {
+        name: (spec.column_of(name), _of_lists(lookups[feature.of]))
+    }
     for side_name, side in feature.side.items():
-        parts[f"{name}__{side_name}"] = (side.column, side.of)
+        parts[f"{name}__{side_name}"] = (side.column, _of_lists(lookups[side.of]))
+    if feature.times and spec.timestamp:
+        ages = functools.partial(_ages, now=inputs[spec.timestamp])
+        parts[age_of(name)] = (feature.times, ages)
     outputs = {}
-    for output, (column, owner) in parts.items():
+    for output, (column, ids) in parts.items():
         latest = _ragged(inputs[column])[:, -length:]
         if feature.padding == "right":
-            outputs[output] = _padded(latest, lookups[owner], length)
+            outputs[output] = _padded(ids(latest), length)
         else:
             newest_first = tf.reverse(latest, [1])
-            padded = _padded(newest_first, lookups[owner], length)
-            outputs[output] = tf.reverse(padded, [1])
+            outputs[output] = tf.reverse(_padded(ids(newest_first), length), [1])
     return outputs
+
+
+def _ages(times: tf.RaggedTensor, now: Column) -> tf.RaggedTensor:
+    """Returns the ids of the events' ages at the rows' times.
+
+    `id = floor(2 log2(seconds)) + 1`, by comparing integers, as logarithms would round;
+    1 for less than a second and for times to come, 0 where the row has no time.
+    """
+    row_times = _scalar(now, MISSING_TIME, tf.identity)  # [B]
+    at = tf.gather(row_times, times.value_rowids())  # [events]
+    least = tf.constant(_LEAST_SECONDS, tf.int64)
+    seconds = at - times.flat_values
+    found = tf.searchsorted(least, seconds, side="right", out_type=tf.int64)
+    padding = tf.constant(PADDING_ID, tf.int64)
+    ids = tf.where(tf.equal(at, MISSING_TIME), padding, tf.maximum(found, 1))
+    return times.with_flat_values(ids)
+
+
+def _of_lists(lookup: Lookup) -> ListLookup:
+    """Returns the function from lists of values to lists of ids."""
+    return lambda lists: lists.with_flat_values(lookup(lists.flat_values))
 
 
 def _cross(columns: list[Column], buckets: int) -> tf.Tensor:
@@ -268,9 +301,8 @@ def _ragged(column: tf.SparseTensor) -> tf.RaggedTensor:
     )
 
 
-def _padded(lists: tf.RaggedTensor, lookup: Lookup, length: int) -> tf.Tensor:
-    """Returns the lists' ids, padded on the right, int64 `[batch, length]`."""
-    ids = lists.with_flat_values(lookup(lists.flat_values))
+def _padded(ids: tf.RaggedTensor, length: int) -> tf.Tensor:
+    """Returns the ids, padded on the right, int64 `[batch, length]`."""
     return ids.to_tensor(PADDING_ID, shape=[None, length])
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from clickwright.models.params import ModelParams
 from clickwright.schemas import strict_yaml
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from clickwright.models.losses.loss import Loss
 
 _CTR = "clickwright.models.ctr"
+_RETRIEVAL = "clickwright.models.retrieval"
+_SEQUENTIAL = "clickwright.models.sequential"
 _CROSS_ENTROPY = "clickwright.models.losses.cross_entropy:CrossEntropy"
 
 
@@ -31,11 +33,17 @@ class ModelEntry:
         params_class: its parameters, with their defaults and where these come from.
         builder: builds it from inputs and parameters.
         loss: makes its loss from its parameters; None for cross-entropy.
+        task: `click` for a model of `probability`, `retrieval` for one that ranks all
+            items.
+        folded: makes an equal but cheaper model of a trained one, for serving; None
+            where there is nothing to fold.
     """
 
     params_class: str
     builder: str
     loss: str | None = None
+    task: Literal["click", "retrieval"] = "click"
+    folded: str | None = None
 
     @functools.cached_property
     def params(self) -> type[ModelParams]:
@@ -43,23 +51,44 @@ class ModelEntry:
         return _load(self.params_class)
 
 
-def _ctr(module: str, params: str, own_loss: bool = False) -> ModelEntry:
+def _ctr(
+    module: str, params: str, own_loss: bool = False, package: str = _CTR
+) -> ModelEntry:
     return ModelEntry(
-        f"{_CTR}.{module}_params:{params}",
-        f"{_CTR}.{module}:build_{module}",
-        f"{_CTR}.{module}:{module}_loss" if own_loss else None,
+        f"{package}.{module}_params:{params}",
+        f"{package}.{module}:build_{module}",
+        f"{package}.{module}:{module}_loss" if own_loss else None,
+    )
+
+
+def _sequential(module: str, params: str, own_loss: bool = False) -> ModelEntry:
+    return _ctr(module, params, own_loss, _SEQUENTIAL)
+
+
+def _next_item(module: str, params: str) -> ModelEntry:
+    return dataclasses.replace(_sequential(module, params), task="retrieval")
+
+
+def _retrieval(module: str, params: str) -> ModelEntry:
+    return dataclasses.replace(
+        _ctr(module, params, False, _RETRIEVAL), task="retrieval"
     )
 
 
 MODELS: Mapping[str, ModelEntry] = {
     "autoint_plus": _ctr("autoint_plus", "AutoIntPlusParams"),
+    "bert4rec": _next_item("bert4rec", "BERT4RecParams"),
+    "bst": _sequential("bst", "BSTParams"),
     "dcn": _ctr("dcn", "DCNParams"),
     "dcnv2": _ctr("dcnv2", "DCNv2Params"),
     "dcnv3": _ctr("dcnv3", "DCNv3Params", own_loss=True),
     "deepfm": _ctr("deepfm", "DeepFMParams"),
     "deepfm_p": _ctr("deepfm_p", "DeepFMPParams"),
+    "dien": _sequential("dien", "DIENParams"),
+    "din": _sequential("din", "DINParams"),
     "dnn": _ctr("dnn", "DNNParams"),
     "ektf": _ctr("ektf", "EKTFParams", own_loss=True),
+    "eta": _sequential("eta", "ETAParams"),
     "eulernet": _ctr("eulernet", "EulerNetParams"),
     "ffm": _ctr("ffm", "FFMParams"),
     "fgcnn": _ctr("fgcnn", "FGCNNParams"),
@@ -69,13 +98,28 @@ MODELS: Mapping[str, ModelEntry] = {
     "fsdnet": _ctr("fsdnet", "FSDNetParams", own_loss=True),
     "fwfm": _ctr("fwfm", "FwFMParams"),
     "gdcn": _ctr("gdcn", "GDCNParams"),
+    "gru4rec": _next_item("gru4rec", "GRU4RecParams"),
+    "hstu": _next_item("hstu", "HSTUParams"),
     "ipnn": _ctr("ipnn", "IPNNParams"),
     "kpnn": _ctr("kpnn", "KPNNParams"),
     "logistic_regression": _ctr("logistic_regression", "LogisticRegressionParams"),
     "masknet": _ctr("masknet", "MaskNetParams"),
+    "miss": _sequential("miss", "MISSParams", own_loss=True),
     "opnn": _ctr("opnn", "OPNNParams"),
     "pin": _ctr("pin", "PINParams"),
+    "qin": ModelEntry(
+        "clickwright.models.multimodal.qin_params:QINParams",
+        "clickwright.models.multimodal.qin:build_qin",
+        folded="clickwright.models.multimodal.fold_qin:fold",
+    ),
     "qnn_alpha": _ctr("qnn_alpha", "QNNAlphaParams", own_loss=True),
+    "s3rec": _next_item("s3rec", "S3RecParams"),
+    "sasrec": _next_item("sasrec", "SASRecParams"),
+    "sdim": _sequential("sdim", "SDIMParams"),
+    "search_query": _sequential("search_query", "SearchQueryParams", own_loss=True),
+    "sim": _sequential("sim", "SIMParams", own_loss=True),
+    "twin": _sequential("twin", "TWINParams"),
+    "two_tower": _retrieval("two_tower", "TwoTowerParams"),
     "wide_deep": _ctr("wide_deep", "WideDeepParams"),
     "xdeepfm": _ctr("xdeepfm", "XDeepFMParams"),
 }
@@ -131,7 +175,7 @@ def build(
 
     Args:
         name: a registered model.
-        inputs: named tensors that the model reads.
+        inputs: what the model reads, by name.
         params: its parameters; defaults when None.
 
     Returns:
@@ -173,6 +217,15 @@ def loss(name: str, params: ModelParams | Mapping[str, Any] | None = None) -> "L
     if maker is None:
         return _load(_CROSS_ENTROPY)()
     return _load(maker)(_parsed(name, params))
+
+
+def fold(name: str, model: "keras.Model") -> "keras.Model":
+    """Returns the cheaper model that scores as the trained `model` does.
+
+    Where the model called `name` has nothing to fold, that is the model itself.
+    """
+    folder = entry(name).folded
+    return model if folder is None else _load(folder)(model)
 
 
 def _parsed(name: str, params: ModelParams | Mapping[str, Any] | None) -> ModelParams:

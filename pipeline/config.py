@@ -8,14 +8,16 @@ import pydantic
 from pydantic import Field
 
 from clickwright.components.encoder_search.params import SearchParams
+from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.evaluation.thresholds import Thresholds
+from clickwright.components.item_table.checks import check_item_features
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.training_params import TRAINING_PARAMS
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
-from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.errors import ConfigError, did_you_mean
 from clickwright.schemas.source import Source
 from clickwright.schemas.spec import FeatureSpec, Name, load_spec
 from clickwright.schemas.strict_yaml import StrictModel
@@ -27,8 +29,8 @@ class DataConfig(StrictModel):
     """Where the log comes from: a data set by name, or files with a spec of theirs."""
 
     dataset: str | None = None
-    """A data set that comes with the product: adult, criteo_8k, frappe, marketplace,
-    movielens."""
+    """A data set that comes with the product: adult, beauty, criteo_8k, frappe,
+    marketplace, movielens, tiktok, toys."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Choices of that data set (for marketplace: impressions, seed and others)."""
     spec: str | None = None
@@ -38,6 +40,13 @@ class DataConfig(StrictModel):
     format: LogFormat = "parquet"
     span: bool = False
     """Whether `path` holds `span-1/`, `span-2/` ...; the latest is ingested."""
+    events: dict[Name, str] = Field(default_factory=dict)
+    """Parquet file of events, relative to this file, by the sequence feature whose
+    histories are made from it; beside the splits where none is given."""
+    items: dict[Name, str] = Field(default_factory=dict)
+    """Item data, a Parquet file or a folder of them, relative to this file, by the
+    feature that names the entity; `items.parquet` beside the splits where none is
+    given."""
 
     @pydantic.model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -64,6 +73,9 @@ class EvaluationConfig(StrictModel):
     """What a model must reach on the test split to be blessed."""
 
     thresholds: dict[str, Any] = Field(default_factory=dict)
+    ablations: bool = False
+    """Whether the test split is scored without histories and without item vectors
+    too, to see what the model makes of them."""
 
 
 class PublishConfig(StrictModel):
@@ -118,6 +130,9 @@ class LoadedConfig:
         self._check_parts()
         self.spec = self._load_spec()
         self.search = self._search()
+        self.event_files()
+        check_item_features(self.spec)
+        self.item_files()
         digest = hashlib.sha256(self.run.model_dump_json().encode())
         digest.update(self.spec.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
@@ -131,6 +146,47 @@ class LoadedConfig:
     def serving_name(self) -> str:
         """Name under which the model is published."""
         return self.run.publish.model_name or self.run.name
+
+    def event_files(self) -> dict[str, pathlib.Path]:
+        """The event logs that lie elsewhere than beside the splits, by feature.
+
+        Raises:
+            ConfigError: one is given for a feature that is not made from events.
+        """
+        known = self.spec.event_logs()
+        for name in self.run.data.events:
+            if name not in known:
+                raise ConfigError(
+                    f"`data.events` must name sequence features with `events`, not "
+                    f"`{name}`.{did_you_mean(name, known)}",
+                    where=str(self.path),
+                    fix=f"say `events` of `{name}` in the feature spec, or leave it out",
+                )
+        return {
+            name: (self.path.parent / file).resolve()
+            for name, file in self.run.data.events.items()
+        }
+
+    def item_files(self) -> dict[str, pathlib.Path]:
+        """The item data that lie elsewhere than beside the splits, by entity.
+
+        Raises:
+            ConfigError: some are given for what has no item features.
+        """
+        known = self.spec.item_entities()
+        for name in self.run.data.items:
+            if name not in known:
+                raise ConfigError(
+                    f"`data.items` must name features with an item table, not "
+                    f"`{name}`.{did_you_mean(name, known)}",
+                    where=str(self.path),
+                    fix=f"give features of kind `embedding` or `attribute` that are "
+                    f"`of: {name}` in the feature spec, or leave it out",
+                )
+        return {
+            name: (self.path.parent / file).resolve()
+            for name, file in self.run.data.items.items()
+        }
 
     def data_folder(self, override: pathlib.Path | None) -> pathlib.Path | None:
         """The raw folder: `--data`, else the file's `data.path`, else None."""
@@ -173,16 +229,25 @@ class LoadedConfig:
             self.source = cls(
                 strict_yaml.parse(cls.Options, data.options, f"{where}: data.options")
             )
-        strict_yaml.parse(TrainingParams, self.run.training, f"{where}: training")
-        strict_yaml.parse(ExportParams, self.run.export, f"{where}: export")
-        self.thresholds = strict_yaml.parse(
-            Thresholds,
-            self.run.evaluation.thresholds,
-            f"{where}: evaluation.thresholds",
-        )
         model = self.run.model
-        registry.entry(model.name, f"{where}: model.name")
+        entry = registry.entry(model.name, f"{where}: model.name")
         registry.parse_params(model.name, model.params, f"{where}: model.params")
+        training = TRAINING_PARAMS[entry.task]
+        strict_yaml.parse(training, self.run.training, f"{where}: training")
+        strict_yaml.parse(ExportParams, self.run.export, f"{where}: export")
+        kind: type[Thresholds | RetrievalThresholds] = (
+            Thresholds if entry.task == "click" else RetrievalThresholds
+        )
+        self.thresholds = strict_yaml.parse(
+            kind, self.run.evaluation.thresholds, f"{where}: evaluation.thresholds"
+        )
+        if self.run.evaluation.ablations and entry.task != "click":
+            raise ConfigError(
+                f"`evaluation.ablations` belongs to click models; `{model.name}` is for "
+                f"{entry.task}.",
+                where=where,
+                fix="leave out `ablations`",
+            )
 
 
 def _with_preset(run: RunConfig, path: pathlib.Path) -> RunConfig:

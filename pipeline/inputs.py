@@ -3,13 +3,29 @@
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from clickwright.pipeline.config import LoadedConfig, LogFormat
 from clickwright.pipeline.paths import RunPaths
 from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.source import Source, read_prepared
-from clickwright.schemas.spec import SPLITS, GivenSplit
+from clickwright.schemas.spec import SPLITS, GivenSplit, ImageVectors
+
+ITEMS_FILE = "items.parquet"
+"""Item data beside the splits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ItemFiles:
+    """Item data of an entity.
+
+    Attributes:
+        path: a Parquet file, or a folder of them.
+        fingerprint: changes whenever the files do.
+    """
+
+    path: pathlib.Path
+    fingerprint: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +41,7 @@ class InputFiles:
         reused: whether an earlier run had prepared them.
         rows: rows of all splits, where they are known beforehand.
         bayes: what an oracle that knows the truth reaches, by split (simulated data).
+        items: item data by entity.
     """
 
     folder: pathlib.Path
@@ -35,6 +52,11 @@ class InputFiles:
     reused: bool = False
     rows: int | None = None
     bayes: Mapping[str, Mapping[str, float]] | None = None
+    items: Mapping[str, ItemFiles] = dataclasses.field(default_factory=dict)
+
+    def item_fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each entity's item data."""
+        return {entity: item.fingerprint for entity, item in self.items.items()}
 
 
 def find_input(
@@ -48,20 +70,26 @@ def find_input(
         paths: prepared Parquet goes below these.
 
     Raises:
-        ClickwrightError: raw files are absent or broken, or no folder was given.
+        ClickwrightError: raw files or item data are absent or broken, or no folder was
+            given.
     """
     found = _find_source(config, data)
     if found is None:
-        return _own_files(config, data)
+        files = _own_files(config, data)
+        _check_items(config, files.items)
+        return files
     source, raw = found
     prepared = source.prepare(raw, paths.data)
+    items = _items(config, prepared.directory, prepared.fingerprint)
+    _check_items(config, items)
     return InputFiles(
         prepared.directory,
         prepared.splits,
-        prepared.fingerprint,
+        _with_events(config, prepared.fingerprint),
         reused=prepared.reused,
         rows=sum(prepared.rows.values()),
         bayes=source.bayes_metrics(prepared),
+        items=items,
     )
 
 
@@ -79,14 +107,17 @@ def locate_input(
     source, raw = found
     folder = source.directory(raw, paths.data)
     if not folder.is_dir():
-        return InputFiles(folder, ("all",), source.fingerprint(raw))
+        own = source.fingerprint(raw)
+        items = _items(config, folder, own)
+        return InputFiles(folder, ("all",), _with_events(config, own), items=items)
     prepared = read_prepared(folder)
     return InputFiles(
         folder,
         prepared.splits,
-        prepared.fingerprint,
+        _with_events(config, prepared.fingerprint),
         reused=prepared.reused,
         rows=sum(prepared.rows.values()),
+        items=_items(config, folder, prepared.fingerprint),
     )
 
 
@@ -119,17 +150,75 @@ def _own_files(config: LoadedConfig, data: pathlib.Path | None) -> InputFiles:
             where=str(config.path),
             fix="give the folder of the files with --data",
         )
-    digest = hashlib.sha256()
-    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-        stat = file.stat()
-        digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    items = _items(config, folder)
+    # The item data are of another component: new vectors are no new log.
+    apart = {file for item in items.values() for file in _files(item.path)}
+    fingerprint = _digest(f for f in _files(folder) if f not in apart)
     return InputFiles(
         folder,
         SPLITS if isinstance(config.spec.split, GivenSplit) else ("all",),
-        digest.hexdigest()[:16],
+        _with_events(config, fingerprint),
         config.run.data.format,
         config.run.data.span,
+        items=items,
     )
+
+
+def _items(
+    config: LoadedConfig, folder: pathlib.Path, prepared: str | None = None
+) -> dict[str, ItemFiles]:
+    """Where the item data are; those that a source has prepared change with it."""
+    given = config.item_files()
+    found: dict[str, ItemFiles] = {}
+    for entity in config.spec.item_entities():
+        path = given.get(entity, folder / ITEMS_FILE)
+        files = set(_files(path))
+        for feature in config.spec.item_features().values():
+            source = getattr(feature, "source", None)
+            if feature.of == entity and isinstance(source, ImageVectors):
+                base = path if path.is_dir() else path.parent
+                files |= set(_files(base / source.weights))
+        fingerprint = _digest(files)
+        if entity not in given and prepared is not None:
+            fingerprint = prepared
+        found[entity] = ItemFiles(path, fingerprint)
+    return found
+
+
+def _check_items(config: LoadedConfig, items: Mapping[str, ItemFiles]) -> None:
+    for entity, item in items.items():
+        if not item.path.exists():
+            features = [
+                n for n, f in config.spec.item_features().items() if f.of == entity
+            ]
+            raise DataError(
+                f"There are no item data of `{entity}`, which the features "
+                f"{', '.join(features)} read.",
+                where=str(item.path),
+                fix=f"write them there, or give their place in the run's "
+                f"configuration as `data.items.{entity}`",
+            )
+
+
+def _files(path: pathlib.Path) -> list[pathlib.Path]:
+    """The file, or all files of the folder; nothing where there is neither."""
+    if path.is_file():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else []
+
+
+def _with_events(config: LoadedConfig, fingerprint: str) -> str:
+    """The fingerprint of the log, and of event logs that lie elsewhere."""
+    files = [path for path in config.event_files().values() if path.is_file()]
+    return f"{fingerprint}-{_digest(files)}" if files else fingerprint
+
+
+def _digest(files: Iterable[pathlib.Path]) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        stat = file.stat()
+        digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def _folder(config: LoadedConfig, data: pathlib.Path | None) -> pathlib.Path | None:

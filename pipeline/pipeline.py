@@ -11,19 +11,28 @@ from clickwright.components.discretizer.component import Discretizer
 from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.evaluation.champion import Champion
 from clickwright.components.evaluation.component import ModelEvaluator
+from clickwright.components.evaluation.retrieval_component import RetrievalEvaluator
+from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.ingestion.component import LogExampleGen
 from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.inspection.component import NumericInspector
 from clickwright.components.inspection.previous_report import PreviousReport
+from clickwright.components.item_table.component import ItemTableGen
 from clickwright.components.publisher.component import Publisher
 from clickwright.components.transform.component import SpecTransform
 from clickwright.components.validation.baseline import PreviousGoodStatistics
 from clickwright.components.validation.component import DataValidator
+from clickwright.models import registry
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import InputFiles
 from clickwright.pipeline.paths import RunPaths
 
 RUN_FN = "clickwright.models.training.run.run_fn"
+SIGNATURES = {
+    "click": ("serving_default", "predict_raw"),
+    "retrieval": ("serving_default", "top_k", "embed_user", "embed_item"),
+}
+"""What a published model offers, by its task."""
 
 
 def create_pipeline(
@@ -40,7 +49,12 @@ def create_pipeline(
     run, spec = config.run, config.spec
 
     example_gen = LogExampleGen(
-        str(files.folder), spec, files.splits, files.format, files.span
+        str(files.folder),
+        spec,
+        files.splits,
+        files.format,
+        files.span,
+        {name: str(path) for name, path in config.event_files().items()},
     )
     examples = example_gen.outputs["examples"]
     schema_gen = tfx.components.ImportSchemaGen(schema_file=str(schema))
@@ -75,6 +89,16 @@ def create_pipeline(
     transform = SpecTransform(examples, schema_channel, spec, plan)
     transform.add_upstream_node(validator)
     hyperparameters: types.BaseChannel | None = None
+    item_tables: list[base_node.BaseNode] = []
+    if files.items:
+        item_table = ItemTableGen(
+            transform.outputs["transform_graph"],
+            spec,
+            {entity: item.path for entity, item in files.items.items()},
+            files.item_fingerprints(),
+        )
+        hyperparameters = item_table.outputs["hyperparameters"]
+        item_tables.append(item_table)
     model_config = run.model.model_dump(mode="json")
     if plan is not None and config.search is not None:
         search = EncoderSearch(
@@ -86,6 +110,7 @@ def create_pipeline(
             training=run.training,
             search=config.search,
             checkpoint_dir=str(paths.checkpoints),
+            hyperparameters=hyperparameters,
         )
         plan = search.outputs["plan"]
         hyperparameters = search.outputs["hyperparameters"]
@@ -128,19 +153,31 @@ def create_pipeline(
         baseline_model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
     ).with_id("LatestBlessedModel")
-    evaluator = ModelEvaluator(
-        examples=examples,
-        model=model,
-        baseline_model=champion.outputs["baseline_model"],
-        feature_spec=spec,
-        thresholds=config.thresholds,
-    )
+    evaluator: base_node.BaseNode
+    if isinstance(config.thresholds, RetrievalThresholds):
+        evaluator = RetrievalEvaluator(
+            examples=examples,
+            model=model,
+            baseline_model=champion.outputs["baseline_model"],
+            feature_spec=spec,
+            thresholds=config.thresholds,
+        ).with_id(ModelEvaluator.__name__)
+    else:
+        evaluator = ModelEvaluator(
+            examples=examples,
+            model=model,
+            baseline_model=champion.outputs["baseline_model"],
+            feature_spec=spec,
+            thresholds=config.thresholds,
+            ablations=run.evaluation.ablations,
+        )
     publisher = Publisher(
         model,
         evaluator.outputs["blessing"],
         destination=str(paths.serving_root(run.publish.directory)),
         model_name=config.serving_name,
         keep=run.publish.keep,
+        signatures=SIGNATURES[registry.entry(run.model.name).task],
         provenance={"config_sha256": config.sha256},
     )
 
@@ -159,6 +196,7 @@ def create_pipeline(
             evaluator,
             publisher,
             *numeric,
+            *item_tables,
         ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(

@@ -2,7 +2,9 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
+import numpy as np
 import pyarrow.compute
 import pyarrow.parquet
 import rich.box
@@ -10,14 +12,20 @@ import rich.console
 import rich.filesize
 import rich.table
 
+from clickwright.components.item_table.item_data import ItemData
 from clickwright.models import registry
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import InputFiles, locate_input
 from clickwright.pipeline.paths import RunPaths
 from clickwright.pipeline.steps import RESOLVERS, WAITS_FOR, read_finished, signatures
-from clickwright.schemas.spec import LearnedVocabulary
+from clickwright.schemas.spec import (
+    AttributeFeature,
+    FeatureSpec,
+    LearnedVocabulary,
+)
 
 _FLOAT_BYTES = 4
+_ID_BYTES = 4
 _ADAM_COPIES = 3
 """The table itself and Adam's two moments."""
 
@@ -33,17 +41,18 @@ class PlannedStep:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedTable:
-    """One embedding table.
+    """One embedding table, or what the model holds of an item table.
 
     Attributes:
-        feature: the feature that owns the ids.
+        feature: the feature that owns the ids; ` (frozen)` follows it where the values
+            are those of the item table.
         ids: its ids, those of padding and unknown values included.
         rows: rows that the model keeps for them; fewer where it compresses.
         bound: whether `ids` is an upper bound, because the training split's values
             could not be counted.
         width: embedding width, the model's linear terms included.
         bytes: memory in training: the table, the optimizer's two moments, and counts
-            of the ids where the model keeps them.
+            of the ids where the model keeps them; a frozen one alone.
     """
 
     feature: str
@@ -124,7 +133,8 @@ def _steps(
     finished = read_finished(paths.steps)
     rows = f"{files.rows:,} rows" if files.rows else ""
     steps = [PlannedStep("Prepare", "cached" if files.reused else "run", rows)]
-    for name, signature in signatures(config, files.fingerprint).items():
+    known = signatures(config, files.fingerprint, files.item_fingerprints())
+    for name, signature in known.items():
         if name in RESOLVERS:
             steps.append(PlannedStep(name, "run", "looks into ML Metadata"))
         elif signature in finished.get(name, []):
@@ -139,41 +149,72 @@ def _tables(config: LoadedConfig, files: InputFiles) -> tuple[PlannedTable, ...]
     counted = _count_values(config, files)
     sizes = {
         name: counted.get(name, f.vocabulary.max_size)
-        for name, f in spec.vocabulary_features().items()
+        for name, f in (*spec.vocabulary_features().items(), *_attributes(spec))
         if isinstance(f.vocabulary, LearnedVocabulary)
     }
     params = registry.parse_params(config.run.model.name, config.run.model.params)
-    fields = len(spec.model_inputs(sizes))
+    inputs = spec.model_inputs(sizes)
     tables = []
     for name, ids in spec.table_rows(sizes).items():
-        width = params.width_of(name, fields)
+        width = params.width_of(name, len(inputs))
         rows = params.kept_rows(ids)
         size = rows * width * _FLOAT_BYTES * _ADAM_COPIES + params.state_bytes(ids)
         bound = name in sizes and name not in counted
         tables.append(PlannedTable(name, ids, rows, bound, width, size))
+    for i in inputs:
+        if not i.is_tensor:
+            rows, width = i.entities or 0, i.width or i.length or 0
+            each = width * np.dtype(i.storage).itemsize
+            if i.kind == "attribute":
+                each = width * _ID_BYTES
+            elif i.storage == "int8":
+                each += _FLOAT_BYTES  # the scale of the row
+            bound = i.entity in sizes and i.entity not in counted
+            name = f"{i.name} (frozen)"
+            tables.append(PlannedTable(name, rows, rows, bound, width, rows * each))
     return tuple(tables)
+
+
+def _attributes(spec: FeatureSpec) -> list[tuple[str, AttributeFeature]]:
+    return [
+        (name, feature)
+        for name, feature in spec.item_features().items()
+        if isinstance(feature, AttributeFeature)
+    ]
 
 
 def _count_values(config: LoadedConfig, files: InputFiles) -> dict[str, int]:
     """Values that learned vocabularies would hold, counted in Parquet if it is there.
 
     Where the split rule divides the rows later, all rows are counted: a few values
-    more than the training split alone holds.
+    more than the training split alone holds. So are those of all entities.
     """
+    counts: dict[str, int] = {}
+    for name, attribute in _attributes(config.spec):
+        path = files.items[attribute.of].path
+        if path.exists():
+            data, column = ItemData(path), attribute.column or name
+            data.type_of(column, f"the feature `{name}`")
+            values = data.whole(column)
+            if pyarrow.types.is_nested(values.type):
+                values = values.flatten()
+            counts[name] = _frequent(values, attribute.vocabulary)
     train = files.folder / files.splits[0]
     if files.format != "parquet" or files.span or not train.is_dir():
-        return {}
+        return counts
     parts = sorted(train.glob("*.parquet"))
-    counts: dict[str, int] = {}
     for name, feature in config.spec.vocabulary_features().items():
         if isinstance(feature.vocabulary, LearnedVocabulary):
             column = config.spec.column_of(name)
             values = pyarrow.parquet.ParquetDataset(parts).read([column])[column]
             if feature.kind == "multi_hot":
                 values = pyarrow.compute.list_flatten(values)
-            found = pyarrow.compute.value_counts(values.drop_null())
-            enough = pyarrow.compute.greater_equal(
-                found.field("counts"), feature.vocabulary.min_count
-            )
-            counts[name] = pyarrow.compute.sum(enough).as_py() or 0
+            counts[name] = _frequent(values, feature.vocabulary)
     return counts
+
+
+def _frequent(values: Any, vocabulary: LearnedVocabulary) -> int:
+    """How many of the values a learned vocabulary would hold."""
+    found = pyarrow.compute.value_counts(values.drop_null())
+    enough = pyarrow.compute.greater_equal(found.field("counts"), vocabulary.min_count)
+    return pyarrow.compute.sum(enough).as_py() or 0

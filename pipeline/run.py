@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _SHOWN = ("auc", "logloss", "gauc", "pcoc")
+_SHOWN_OF_RETRIEVAL = ("hr@10", "ndcg@10", "mrr@10", "recall@20")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,16 +130,28 @@ def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
     """Prints the models' test metrics side by side, and where everything is."""
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     table.add_column("test split", no_wrap=True)
-    for name in _SHOWN:
+    of_retrieval = [
+        _SHOWN_OF_RETRIEVAL[0] in r.summary["metrics"]["test"] for r in results
+    ]
+    shown: tuple[str, ...] = () if all(of_retrieval) else _SHOWN
+    shown += _SHOWN_OF_RETRIEVAL if any(of_retrieval) else ()
+    for name in shown:
         table.add_column(name, justify="right")
     table.add_column("")
+
+    def row(name: str, metrics: Mapping[str, float | None], end: str) -> None:
+        values = (metrics.get(key) for key in shown)
+        table.add_row(name, *("–" if v is None else f"{v:.4f}" for v in values), end)
+
     bayes = results[-1].summary["bayes"]
     if bayes:
-        _row(table, "Bayes (the truth)", bayes["test"], "")
+        row("Bayes (the truth)", bayes["test"], "")
     for result in results:
         summary = result.summary
         verdict = "[green]blessed[/]" if summary["blessed"] else "[red]not blessed[/]"
-        _row(table, summary["model"], summary["metrics"]["test"], verdict)
+        row(summary["model"], summary["metrics"]["test"], verdict)
+        for name, metrics in summary["ablations"].items():
+            row(f"  {name}", metrics, "")
     console.print(table)
     for result in results:
         summary = result.summary
@@ -153,10 +166,3 @@ def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
     console.print(
         f"report: {results[-1].paths.report}", highlight=False, soft_wrap=True
     )
-
-
-def _row(
-    table: rich.table.Table, name: str, metrics: Mapping[str, float | None], end: str
-) -> None:
-    values = (metrics.get(key) for key in _SHOWN)
-    table.add_row(name, *("–" if v is None else f"{v:.4f}" for v in values), end)

@@ -39,6 +39,7 @@ from clickwright.pipeline.steps import read_finished, signatures, with_finished
 from clickwright.pipeline.summary import Artifact, RunArtifacts
 from clickwright.schemas.autodis_report import AutoDisReport
 from clickwright.schemas.errors import ClickwrightError, full_disk
+from clickwright.schemas.item_table import FILE_NAME, ItemTable
 from clickwright.schemas.metadata import write_schema
 from clickwright.schemas.spec import SPLITS
 
@@ -56,6 +57,8 @@ _ROWS_OF = {
     "NumericInspector": SPLITS,
     "ModelEvaluator": ("valid", "test"),
 }
+# What the graph does not say: files that a source has prepared.
+_READS_PREPARED = {"LogExampleGen": ("Prepare",), "ItemTableGen": ("Prepare",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +139,9 @@ class Session:
     def _remember_steps(self) -> None:
         ended = [o.name for o in self._outcomes if o.state in ("complete", "cached")]
         before = read_finished(self._paths.steps)
-        current = signatures(self._config, self._files.fingerprint)
+        current = signatures(
+            self._config, self._files.fingerprint, self._files.item_fingerprints()
+        )
         write_json(self._paths.steps, with_finished(before, current, ended))
 
     def _derive_schema(self) -> pathlib.Path:
@@ -162,7 +167,8 @@ class Session:
         metrics: dict[str, dict[str, float | None]] = {}
         if evaluation is not None:
             for split, result in evaluation.splits.items():
-                metrics[split] = {k: _finite(result.overall.get(k)) for k in _METRICS}
+                names = [*_METRICS, *(n for n in result.overall if "@" in n)]
+                metrics[split] = {k: _finite(result.overall.get(k)) for k in names}
         components = [
             {
                 "name": "Prepare",
@@ -189,6 +195,9 @@ class Session:
             "run_id": self._run_id,
             "config_sha256": self._config.sha256,
             "metrics": metrics,
+            "ablations": {n: _finite_all(m) for n, m in evaluation.ablations.items()}
+            if evaluation
+            else {},
             "baseline": _finite_all(evaluation.baseline) if evaluation else None,
             "bayes": {s: _finite_all(m) for s, m in self._files.bayes.items()}
             if self._files.bayes
@@ -209,6 +218,7 @@ class Session:
         anomalies = artifacts.first("ExampleAnomalies")
         model_run = artifacts.first("ModelRun")
         numerics = artifacts.first("AutoDisReport")
+        items = artifacts.first("ItemTable")
         return RunRecord(
             pipeline=self._config.run.name,
             run_id=self._run_id,
@@ -228,6 +238,7 @@ class Session:
             data_check=read_data_check(anomalies.uri) if anomalies else None,
             learning_curve=_learning_curve(model_run),
             numerics=AutoDisReport.read(numerics.uri) if numerics else None,
+            items=_item_tables(items),
             evaluation=evaluation,
             bayes=self._files.bayes,
             lineage=tuple(_record_of(artifact) for artifact in artifacts.all()),
@@ -257,7 +268,7 @@ class Session:
                     end["state"] if end else "skipped",
                     end["seconds"] if end else None,
                     end["rows"] if end else None,
-                    ("Prepare",) if name == "LogExampleGen" else node.upstream,
+                    (*_READS_PREPARED.get(name, ()), *node.upstream),
                     tuple(_record_of(a) for a in artifacts.all() if a.producer == name),
                 )
             )
@@ -319,6 +330,13 @@ def _learning_curve(model_run: Artifact | None) -> tuple[EpochRecord, ...]:
     if model_run is None:
         return ()
     return read_learning_curve(pathlib.Path(model_run.uri) / TRAINING_LOG)
+
+
+def _item_tables(found: Artifact | None) -> tuple[ItemTable, ...]:
+    if found is None:
+        return ()
+    manifests = sorted(pathlib.Path(found.uri).glob(f"*/{FILE_NAME}"))
+    return tuple(ItemTable.read(manifest.parent) for manifest in manifests)
 
 
 def _finite(value: float | None) -> float | None:

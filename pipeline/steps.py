@@ -8,7 +8,7 @@ data to compare with) is not in it: `WAITS_FOR` names these.
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from clickwright.pipeline.config import LoadedConfig
 
@@ -30,8 +30,9 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
         "DataValidator",
         "Discretizer",
     ),
-    "EncoderSearch": ("SpecTransform", "Discretizer"),
-    "Trainer": ("SpecTransform", "EncoderSearch"),
+    "ItemTableGen": ("SpecTransform",),
+    "EncoderSearch": ("SpecTransform", "ItemTableGen", "Discretizer"),
+    "Trainer": ("SpecTransform", "ItemTableGen", "EncoderSearch"),
     "PreviousReport": ("LogExampleGen",),
     "NumericInspector": ("LogExampleGen", "EncoderSearch", "Trainer"),
     "LatestBlessedModel": ("Trainer",),
@@ -51,25 +52,40 @@ RESOLVERS = ("PreviousStatistics", "PreviousReport", "LatestBlessedModel")
 def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
     """The components of a run, and what each waits for, in the order of the DAG.
 
-    What is for numeric features is there where the spec has some, the search where
-    one of them asks for it.
+    What is for numeric features or for item tables is there where the spec has such
+    features, the search where a numeric feature asks for it.
     """
     found = {n: u for n, u in _UPSTREAM.items() if config.numeric or n not in _NUMERIC}
+    if not config.spec.item_features():
+        del found["ItemTableGen"]
     if config.search is None:
         del found["EncoderSearch"]
         if config.numeric:  # inspects by the plan of the rules
             found["NumericInspector"] = ("LogExampleGen", "Discretizer", "Trainer")
+    else:  # hands the item tables on
+        found["Trainer"] = ("SpecTransform", "EncoderSearch")
     return {n: tuple(u for u in before if u in found) for n, before in found.items()}
 
 
-def signatures(config: LoadedConfig, input_fingerprint: str) -> dict[str, str]:
-    """Digest of what each component's result depends on."""
+def signatures(
+    config: LoadedConfig,
+    input_fingerprint: str,
+    item_fingerprints: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Digest of what each component's result depends on.
+
+    Args:
+        config: the run's configuration.
+        input_fingerprint: digest of the log.
+        item_fingerprints: digest of the item data by entity, where there are any.
+    """
     run, spec = config.run, config.spec.model_dump_json()
     own: dict[str, object] = {
         "LogExampleGen": [input_fingerprint, run.data.format, spec],
         "ImportSchemaGen": spec,
         "SpecTransform": spec,
         "Discretizer": spec,
+        "ItemTableGen": [spec, item_fingerprints],
         "EncoderSearch": [
             run.model.model_dump(),
             run.training,

@@ -18,13 +18,14 @@ class RawFile:
 
     Attributes:
         name: its name.
-        rows: its lines, a header not counted.
+        rows: its lines, a header not counted, or of a `.parquet` file its rows; None
+            of a file that has neither.
         md5: its checksum; None where good copies differ in their bytes.
         header: whether the first line names the columns.
     """
 
     name: str
-    rows: int
+    rows: int | None
     md5: str | None
     header: bool = True
 
@@ -35,10 +36,13 @@ class FileSource(Source):
     Subclasses state where the files are and what is known of them.
     """
 
-    address: ClassVar[str | None]
+    address: ClassVar[str | None] = None
     """Public address of the zip archive that holds the files of `layouts[0]`; None
-    where there is none, and users bring the files."""
+    where there is none."""
     address_md5: ClassVar[str | None] = None
+    base_address: ClassVar[str | None] = None
+    """Public address of the folder that holds the files of `layouts[0]` where there is
+    no archive. Without either users bring the files."""
     subfolder: ClassVar[str]
     """Folder of the files inside the raw folder; they may lie in that itself too."""
     layouts: ClassVar[Sequence[tuple[RawFile, ...]]]
@@ -103,6 +107,8 @@ class FileSource(Source):
         names = ", ".join(file.name for file in cls.layouts[0])
         archive = cls.address.rsplit("/", 1)[1] if cls.address else None
         if mirror is None:
+            mirror = cls.base_address
+        if mirror is None:
             if cls.address is None:
                 raise ConfigError(
                     f"`{cls.name}` has no public address to fetch it from.",
@@ -131,7 +137,8 @@ class FileSource(Source):
     @classmethod
     def _command(cls) -> str:
         """The command that fetches the raw files."""
-        folder = " --mirror FOLDER" if cls.address is None else ""
+        public = cls.address or cls.base_address
+        folder = "" if public else " --mirror FOLDER"
         return f"clickwright data get {cls.name}{folder}"
 
     @classmethod
@@ -194,9 +201,12 @@ class FileSource(Source):
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
                 last = chunk[-1:]
-        rows = max(lines + (last != b"\n") - file.header, 0)
         fix = f"fetch it again with `{cls._command()}`"
-        if rows != file.rows:
+        if file.rows is not None and file.name.endswith(".parquet"):
+            rows = _parquet_rows(path, where or str(path), fix)
+        else:
+            rows = max(lines + (last != b"\n") - file.header, 0)
+        if file.rows is not None and rows != file.rows:
             raise DataError(
                 f"The file has {rows:,} rows; expected: {file.rows:,}.",
                 where=where or str(path),
@@ -210,3 +220,16 @@ class FileSource(Source):
                 fix=fix,
             )
         return digest.hexdigest()
+
+
+def _parquet_rows(path: pathlib.Path, where: str, fix: str) -> int:
+    # Imported here: the command line reads this module and needs no Arrow.
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"The file cannot be read as Parquet: {error}.", where=where, fix=fix
+        ) from error

@@ -42,6 +42,9 @@ def to_schema(spec: FeatureSpec) -> schema_pb2.Schema:
     schema = schema_pb2.Schema(default_environment=[TRAINING, SERVING])
     features = _feature_of_columns(spec)
     labels = {label.column or name for name, label in spec.labels.items()}
+    served = set(spec.serving_columns())
+    if spec.timestamp not in features:
+        served -= {spec.timestamp}  # without it events have no age
     for column in spec.columns().values():
         item = schema.feature.add(name=column.name, type=_TYPES[column.dtype])
         _set_presence(item, column)
@@ -52,7 +55,7 @@ def to_schema(spec: FeatureSpec) -> schema_pb2.Schema:
             item.int_domain.min, item.int_domain.max = 0, 1
         elif column.dtype == "float32":
             _refuse_nan(item)
-        if column.name not in features:
+        if column.name not in served:
             item.not_in_environment.append(SERVING)
     return schema
 

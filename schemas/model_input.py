@@ -8,32 +8,55 @@ import pydantic
 
 from clickwright.schemas.numeric_encoding import ModelEncoding
 
+Storage = Literal["float32", "float16", "int8"]
+"""Number format of a frozen table."""
+
 _ENCODING: pydantic.TypeAdapter[ModelEncoding] = pydantic.TypeAdapter(ModelEncoding)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelInput:
-    """One named input tensor of a model.
+    """One named input of a model: a tensor, or what an item table holds of an id.
 
     Attributes:
         name: name of the tensor, in the transformed examples and in the model.
         kind: `id` is int64 `[batch]`; `id_set` and `sequence` are int64
-            `[batch, length]`, padded with 0; `value` is float32 `[batch]`.
+            `[batch, length]`, padded with 0; `value` is float32 `[batch]`. `attribute`
+            and `vector` are no tensors of the examples: the model looks them up in a
+            frozen table by the ids of the input `entity`, and gets ids `[batch, length]`,
+            padded with 0, and float32 `[batch, width]`.
         role: side of the request that the input belongs to.
         table: embedding table that the ids index. Inputs of one table share it.
         rows: rows of that table, the padding row 0 included.
-        length: values a row, of `id_set` and `sequence`.
+        length: values a row, of `id_set`, `sequence` and `attribute`.
         numeric: how a `value` is embedded; None is the value times one row. Only
             with it may a value be missing, NaN.
+        side_of: the `sequence` whose places a side sequence describes, one by one.
+        entity: the `id` input whose ids look up an `attribute` or `vector`.
+        entities: rows of the frozen table, as many as the table of `entity` has.
+        width: values of a `vector`.
+        storage: how the frozen table keeps a `vector`; int8 has a scale a row.
+        dropout: share of the training rows for which a `vector` is zeroed.
     """
 
     name: str
-    kind: Literal["id", "id_set", "sequence", "value"]
+    kind: Literal["id", "id_set", "sequence", "value", "attribute", "vector"]
     role: Literal["user", "item", "context"]
     table: str | None = None
     rows: int | None = None
     length: int | None = None
     numeric: ModelEncoding | None = None
+    side_of: str | None = None
+    entity: str | None = None
+    entities: int | None = None
+    width: int | None = None
+    storage: Storage = "float32"
+    dropout: float = 0.0
+
+    @property
+    def is_tensor(self) -> bool:
+        """Whether the transformed examples hold it; item tables hold the others."""
+        return self.kind not in ("attribute", "vector")
 
     @property
     def may_be_missing(self) -> bool:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import did_you_mean
-from clickwright.schemas.model_input import ModelInput
+from clickwright.schemas.model_input import ModelInput, Storage
 from clickwright.schemas.numeric_encoding import EncoderName, NumericEncoding
 from clickwright.schemas.strict_yaml import StrictModel
 
@@ -23,6 +23,10 @@ RESERVED_NAMES = ("sample_weight", "group_key")
 """Tensors that Transform writes beside features and labels."""
 PADDING_ID = 0
 """Id of padding and of missing values; no vocabulary entry ever takes it."""
+
+AGE_BUCKETS = 64
+"""Ids of an event's age: twice the binary logarithm of its seconds, rounded down, plus
+1; of ages below a second 1, and everything beyond the last bucket is in it."""
 
 Role = Literal["user", "item", "context"]
 DType = Literal["int64", "string", "float32"]
@@ -198,8 +202,34 @@ class SequenceSide(StrictModel):
     column: str
 
 
+class EventLog(StrictModel):
+    """A Parquet file of events, one a row, from which histories are made.
+
+    A row's history are the latest events of its `key` that lie before its
+    `timestamp`, and by more than `lag` seconds: never one of the same second,
+    whatever the order of the rows. A key without such events has an empty history.
+    """
+
+    file: str = "events.parquet"
+    """Its name beside the splits; a run's configuration may name another place."""
+    key: str
+    """Column of the log and of the events whose values must be equal: the user."""
+    timestamp: str = "timestamp"
+    """int64 column of the events, seconds since 1970. The list column `times` of the
+    sequence is made from it."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column of the events for each list column; absent ones have their own name."""
+    lag: Annotated[int, Field(ge=0)] = 0
+    """Seconds until an event is known; what is younger stays out."""
+
+
 class SequenceFeature(_Feature):
-    """A history, oldest first, in another feature's vocabulary (a list column)."""
+    """A history, oldest first, in another feature's vocabulary (a list column).
+
+    The column stands in the log, or the ingestion makes it, with those of `side` and
+    `times`, from a log of events: see `events`. Of lists longer than `max_length`
+    the last values are kept, in training and in serving.
+    """
 
     kind: Literal["sequence"]
     of: Name
@@ -208,6 +238,13 @@ class SequenceFeature(_Feature):
     """The latest values are kept."""
     padding: Literal["left", "right"] = "right"
     side: dict[Name, SequenceSide] = Field(default_factory=dict)
+    times: str | None = None
+    """List column, int64, seconds since 1970, ascending and not after the row's
+    `timestamp`: when each event happened. Models get its age at that time, as an id
+    of one of `AGE_BUCKETS`."""
+    events: EventLog | None = None
+    """What the history is made from. Columns of these names in the log are not
+    read; serving takes them from the request."""
 
 
 class _DerivedFeature(_Feature):
@@ -222,13 +259,70 @@ class _DerivedFeature(_Feature):
         return self
 
 
-class EmbeddingFeature(_DerivedFeature):
-    """A fixed vector of an entity, stored once in the item table, not in the log."""
+class _ItemFeature(_Feature):
+    """What is known of an entity, stored once in the item table, not in the log."""
 
-    kind: Literal["embedding"]
     of: Name
     """The categorical feature that names the entity."""
+    column: str | None = None
+    """Column of the item data; the feature's own name when absent."""
+
+    @pydantic.model_validator(mode="after")
+    def _no_comparators(self) -> Self:
+        for name in ("drift", "skew"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` has no meaning here: the log has no such column"
+                )
+        return self
+
+
+class TextVectors(StrictModel):
+    """Vectors made from a text of each entity."""
+
+    kind: Literal["text"]
+    encoder: Literal["lsa", "sentence_transformers", "keras_hub"] = "lsa"
+    """`lsa` is TF-IDF and a truncated SVD; the others must be installed."""
+    model: str | None = None
+    """Folder or name of the pretrained model; `lsa` is fitted on the texts."""
+
+
+class ImageVectors(StrictModel):
+    """Vectors made from a picture of each entity; the column holds its path."""
+
+    kind: Literal["image"]
+    model: str
+    """A model of `keras.applications`, such as `MobileNetV3Small`."""
+    weights: str
+    """File of its weights."""
+
+
+class EmbeddingFeature(_ItemFeature):
+    """A fixed vector of an entity: given, or made from its text or picture."""
+
+    kind: Literal["embedding"]
     width: Annotated[int, Field(ge=1, le=65_536)]
+    """Values of the finished vector."""
+    source: (
+        Annotated[TextVectors | ImageVectors, Field(discriminator="kind")] | None
+    ) = None
+    """How it is made; None: the column holds vectors, all of one width."""
+    reduce: Literal["none", "pca", "whiten"] = "none"
+    """How wider vectors become `width`: PCA, or PCA to unit variance."""
+    storage: Storage = "float32"
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the training rows for which models get zeros (modality dropout)."""
+
+
+class AttributeFeature(_ItemFeature):
+    """Values of an entity, such as its tags, in a vocabulary of their own."""
+
+    kind: Literal["attribute"]
+    dtype: Literal["int64", "string"] = "string"
+    vocabulary: LearnedVocabulary = LearnedVocabulary()
+    """Learned from the item data."""
+    max_length: Annotated[int, Field(ge=1, le=4096)] = 8
+    """Values beyond this many are dropped."""
 
 
 class CrossFeature(_DerivedFeature):
@@ -245,6 +339,7 @@ Feature = Annotated[
     | MultiHotFeature
     | SequenceFeature
     | EmbeddingFeature
+    | AttributeFeature
     | CrossFeature,
     Field(discriminator="kind"),
 ]
@@ -256,6 +351,9 @@ class Label(StrictModel):
     column: str | None = None
     """Column in the log; the label's own name when absent."""
     presence: Literal["required", "optional"] = "required"
+    always: bool = False
+    """Whether every row may hold a 1: a log of what happened alone, for retrieval
+    models, which tell it from all items. Click models need rows of both kinds."""
 
 
 class GivenSplit(StrictModel):
@@ -357,6 +455,14 @@ class FeatureSpec(StrictModel):
                     )
         if isinstance(self.split, TimeSplit) and self.timestamp is None:
             raise ValueError("`split.kind: time` needs `timestamp`, the time's column")
+        for name, f in self.features.items():
+            if isinstance(f, SequenceFeature) and self.timestamp is None:
+                for field, given in (("times", f.times), ("events", f.events)):
+                    if given is not None:
+                        raise ValueError(
+                            f"`features.{name}.{field}` needs `timestamp`, the column "
+                            f"of the row's own time"
+                        )
         return self
 
     @pydantic.model_validator(mode="after")
@@ -370,6 +476,8 @@ class FeatureSpec(StrictModel):
                     (f"{name}__{side}", f"`features.{name}.side.{side}`")
                     for side in f.side
                 ]
+                if f.times:
+                    names.append((age_of(name), f"`features.{name}.times`"))
         for name, field in names:
             if name in taken:
                 raise ValueError(
@@ -410,6 +518,35 @@ class FeatureSpec(StrictModel):
                     )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _event_logs(self) -> Self:
+        columns = self.columns()
+        uses = list(self._column_uses())
+        for name, events in self.event_logs().items():
+            field = f"features.{name}.events"
+            keys = [c.name for c in columns.values() if _may_be_key(c)]
+            if events.key not in keys:
+                raise ValueError(
+                    f"`{field}.key` must name a column of int64 or string values that "
+                    f"the spec reads, not `{events.key}`."
+                    f"{did_you_mean(events.key, keys)}"
+                )
+            made = self.event_columns(name)
+            for column in events.columns:
+                if column not in made or column == self._sequence(name).times:
+                    raise ValueError(
+                        f"`{field}.columns` must name list columns of the sequence and "
+                        f"its sides, not `{column}`.{did_you_mean(column, made)}"
+                    )
+            for other, use in uses:
+                own = f"{other}.".startswith(f"features.{name}.")
+                if use.name in made and not own:
+                    raise ValueError(
+                        f"`{other}` reads the column `{use.name}`, which "
+                        f"`{field}` makes for `features.{name}` alone"
+                    )
+        return self
+
     @property
     def label(self) -> str:
         """Name of the first label."""
@@ -439,9 +576,52 @@ class FeatureSpec(StrictModel):
             found[self.group_key] = Column(self.group_key, "int64", False, True)
         return found
 
+    def serving_columns(self) -> dict[str, "Column"]:
+        """The columns that a request holds: what features read of the log, and the
+        row's time where events have ages."""
+        names = {
+            c.name for use, c in self._column_uses() if use.startswith("features.")
+        }
+        if self.timestamp and any(
+            isinstance(f, SequenceFeature) and f.times for f in self.features.values()
+        ):
+            names.add(self.timestamp)
+        return {name: c for name, c in self.columns().items() if name in names}
+
+    def event_logs(self) -> dict[str, EventLog]:
+        """The event logs that histories are made from, by sequence feature."""
+        return {
+            name: f.events
+            for name, f in self.features.items()
+            if isinstance(f, SequenceFeature) and f.events is not None
+        }
+
+    def event_columns(self, sequence: str) -> dict[str, str]:
+        """The column of the event log behind each list column of a sequence."""
+        feature = self._sequence(sequence)
+        if feature.events is None:
+            return {}
+        lists = (self.column_of(sequence), *(s.column for s in feature.side.values()))
+        found = {name: feature.events.columns.get(name, name) for name in lists}
+        if feature.times:
+            found[feature.times] = feature.events.timestamp
+        return found
+
     def numeric_features(self) -> dict[str, NumericFeature]:
         """Features that the Discretizer decides on."""
         return {n: f for n, f in self.features.items() if isinstance(f, NumericFeature)}
+
+    def item_features(self) -> dict[str, EmbeddingFeature | AttributeFeature]:
+        """Features that item tables hold."""
+        return {
+            name: f
+            for name, f in self.features.items()
+            if isinstance(f, EmbeddingFeature | AttributeFeature)
+        }
+
+    def item_entities(self) -> tuple[str, ...]:
+        """The categorical features that have an item table each."""
+        return tuple(dict.fromkeys(f.of for f in self.item_features().values()))
 
     def vocabulary_features(self) -> dict[str, CategoricalFeature | MultiHotFeature]:
         """Features that own a vocabulary, and thereby an embedding table."""
@@ -458,11 +638,16 @@ class FeatureSpec(StrictModel):
         out-of-vocabulary rows.
 
         Args:
-            vocabulary_sizes: number of values in each learned vocabulary, by feature.
+            vocabulary_sizes: number of values in each learned vocabulary, by feature;
+                of the item tables' `attribute` features too.
         """
         rows: dict[str, int] = {}
         for name, f in self.features.items():
-            if isinstance(f, CategoricalFeature | MultiHotFeature):
+            if isinstance(f, SequenceFeature) and f.times:
+                rows[age_of(name)] = 1 + AGE_BUCKETS
+            elif isinstance(f, AttributeFeature):
+                rows[name] = 1 + vocabulary_sizes[name] + f.vocabulary.oov_buckets
+            elif isinstance(f, CategoricalFeature | MultiHotFeature):
                 match f.vocabulary:
                     case LearnedVocabulary(oov_buckets=oov):
                         rows[name] = 1 + vocabulary_sizes[name] + oov
@@ -479,9 +664,8 @@ class FeatureSpec(StrictModel):
         vocabulary_sizes: Mapping[str, int],
         encodings: Mapping[str, NumericEncoding] | None = None,
     ) -> tuple[ModelInput, ...]:
-        """The named tensors that Transform writes and every model reads.
-
-        `embedding` features are not among them: they come from the item table.
+        """What every model reads: the tensors that Transform writes, and the features
+        that item tables hold.
 
         Args:
             vocabulary_sizes: number of values in each learned vocabulary, by feature.
@@ -514,14 +698,54 @@ class FeatureSpec(StrictModel):
                                 side.of,
                                 rows[side.of],
                                 length,
+                                side_of=name,
                             )
                         )
+                    if f.times:
+                        age = age_of(name)
+                        inputs.append(
+                            ModelInput(
+                                age,
+                                "sequence",
+                                f.role,
+                                age,
+                                rows[age],
+                                length,
+                                side_of=name,
+                            )
+                        )
+                case AttributeFeature(of=of, max_length=length):
+                    inputs.append(
+                        ModelInput(
+                            name,
+                            "attribute",
+                            f.role,
+                            name,
+                            rows[name],
+                            length,
+                            entity=of,
+                            entities=rows[of],
+                        )
+                    )
+                case EmbeddingFeature(of=of):
+                    inputs.append(
+                        ModelInput(
+                            name,
+                            "vector",
+                            f.role,
+                            entity=of,
+                            entities=rows[of],
+                            width=f.width,
+                            storage=f.storage,
+                            dropout=f.dropout,
+                        )
+                    )
         return tuple(inputs)
 
     def _feature_references(self) -> Iterator[tuple[str, str]]:
         """Every field that must name a categorical feature, and what it names."""
         for name, f in self.features.items():
-            if isinstance(f, SequenceFeature | EmbeddingFeature):
+            if isinstance(f, SequenceFeature | EmbeddingFeature | AttributeFeature):
                 yield f"features.{name}.of", f.of
             if isinstance(f, CrossFeature):
                 for target in f.of:
@@ -540,7 +764,10 @@ class FeatureSpec(StrictModel):
             )
         for name, f in self.features.items():
             field, column = f"features.{name}", f.column or name
-            required = f.presence == "required"
+            # A history that is made may be empty.
+            required = f.presence == "required" and not (
+                isinstance(f, SequenceFeature) and f.events
+            )
             if isinstance(f, CategoricalFeature | NumericFeature):
                 yield field, Column(column, f.dtype, False, required)
             elif isinstance(f, MultiHotFeature):
@@ -553,6 +780,8 @@ class FeatureSpec(StrictModel):
                         f"{field}.side.{side_name}",
                         Column(side.column, dtype, True, required),
                     )
+                if f.times:
+                    yield f"{field}.times", Column(f.times, "int64", True, required)
         if self.timestamp:
             yield "timestamp", Column(self.timestamp, "int64", False, True)
         if self.weight:
@@ -560,11 +789,22 @@ class FeatureSpec(StrictModel):
         if self.propensity:
             yield "propensity", Column(self.propensity, "float32", False, True)
 
+    def _sequence(self, name: str) -> SequenceFeature:
+        feature = self.features[name]
+        if not isinstance(feature, SequenceFeature):
+            raise TypeError(f"`{name}` must be a sequence. Received: {feature.kind}")
+        return feature
+
     def _dtype_of(self, name: str) -> DType:
         feature = self.features[name]
         if not isinstance(feature, CategoricalFeature):
             raise TypeError(f"`{name}` must be categorical. Received: {feature.kind}")
         return feature.dtype
+
+
+def age_of(sequence: str) -> str:
+    """Name of the side sequence that holds the events' ages."""
+    return f"{sequence}__age"
 
 
 class Column(pydantic.BaseModel):
@@ -579,6 +819,10 @@ class Column(pydantic.BaseModel):
 
     def __init__(self, name: str, dtype: DType, is_list: bool, required: bool) -> None:
         super().__init__(name=name, dtype=dtype, is_list=is_list, required=required)
+
+
+def _may_be_key(column: Column) -> bool:
+    return not column.is_list and column.dtype != "float32"
 
 
 def _shown(column: Column) -> str:

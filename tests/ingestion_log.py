@@ -16,7 +16,11 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.utils import proto_utils
 
 from clickwright.components.ingestion.executor import Executor
-from clickwright.components.ingestion.spec import FEATURE_SPEC_KEY, LOG_FORMAT_KEY
+from clickwright.components.ingestion.spec import (
+    EVENTS_KEY,
+    FEATURE_SPEC_KEY,
+    LOG_FORMAT_KEY,
+)
 from clickwright.schemas.spec import SPLITS, FeatureSpec
 
 SPEC: dict[str, Any] = {
@@ -137,7 +141,7 @@ def example(row: dict[str, Any]) -> bytes:
             feature.bytes_list.value.extend(v.encode() for v in values)
         elif values and isinstance(values[0], float):
             feature.float_list.value.extend(values)
-        elif name in ("tags", "history_item"):
+        elif name in ("tags", "history_item", "history_shop"):
             feature.bytes_list.SetInParent()
         else:
             feature.int64_list.value.extend(values)
@@ -161,11 +165,13 @@ def ingest(
     file_format: str = "parquet",
     folders: tuple[str, ...] = SPLITS,
     beam: list[str] = IN_PROCESS,
+    events: dict[str, str] | None = None,
+    config: str | None = None,
 ) -> standard_artifacts.Examples:
     """Runs the executor as TFX does."""
     artifact = standard_artifacts.Examples()
     artifact.uri = str(out)
-    config = example_gen_pb2.Input(
+    whole = example_gen_pb2.Input(
         splits=[
             example_gen_pb2.Input.Split(name=name, pattern=f"{name}/*")
             for name in folders
@@ -179,9 +185,10 @@ def ingest(
         {standard_component_specs.EXAMPLES_KEY: [artifact]},
         {
             standard_component_specs.INPUT_BASE_KEY: str(log_folder),
-            standard_component_specs.INPUT_CONFIG_KEY: proto_utils.proto_to_json(
-                config
+            standard_component_specs.INPUT_CONFIG_KEY: (
+                config or proto_utils.proto_to_json(whole)
             ),
+            EVENTS_KEY: json.dumps(events or {}),
             FEATURE_SPEC_KEY: feature_spec.model_dump_json(),
             LOG_FORMAT_KEY: file_format,
         },

@@ -19,12 +19,14 @@ def check_layer(
 
     Args:
         make: the layer's class with its arguments filled in; takes `dtype` and `name`.
-        inputs: an array, or a dict of arrays by name, with the batch in front.
+        inputs: an array, a dict of arrays by name, or a tuple of arrays, which the
+            layer takes one by one, the first of which shapes the output; with the
+            batch in front.
         output_shape: shape of the output, batch included.
         folder: an empty folder.
     """
     layer = make(name="tested")
-    eager = layer(inputs, training=False)
+    eager = _called(layer, inputs)
     assert tuple(eager.shape) == output_shape
     assert np.isfinite(np.asarray(eager)).all()
 
@@ -36,14 +38,15 @@ def check_layer(
     ]
 
     symbolic = _symbolic(inputs)
-    model = keras.Model(symbolic, layer(symbolic))
+    model = keras.Model(symbolic, _called(layer, symbolic, training=None))
     assert tuple(model.output.shape) == (None, *output_shape[1:])
-    shapes = (
-        {name: np.shape(values) for name, values in inputs.items()}
-        if isinstance(inputs, dict)
-        else np.shape(inputs)
-    )
-    assert tuple(layer.compute_output_shape(shapes)) == output_shape
+    if isinstance(inputs, tuple):
+        stated = layer.compute_output_shape(np.shape(inputs[0]))
+    elif isinstance(inputs, dict):
+        stated = layer.compute_output_shape({k: np.shape(v) for k, v in inputs.items()})
+    else:
+        stated = layer.compute_output_shape(np.shape(inputs))
+    assert tuple(stated) == output_shape
 
     path = folder / "model.keras"
     model.save(path)
@@ -62,15 +65,22 @@ def check_layer(
     full = _built(make(name="full"), inputs)
     mixed = _built(make(name="mixed", dtype="mixed_bfloat16"), inputs)
     mixed.set_weights(full.get_weights())
-    want = full(inputs, training=False)
-    low = mixed(inputs, training=False)
+    want = _called(full, inputs)
+    low = _called(mixed, inputs)
     assert keras.backend.standardize_dtype(low.dtype) == "bfloat16"
     np.testing.assert_allclose(
         np.asarray(keras.ops.cast(low, "float32")), want, rtol=0.05, atol=0.05
     )
 
 
+def _called(layer: keras.layers.Layer, inputs: Any, training: Any = False) -> Any:
+    taken = inputs if isinstance(inputs, tuple) else (inputs,)
+    return layer(*taken, **({} if training is None else {"training": training}))
+
+
 def _symbolic(inputs: Any, name: str | None = None) -> Any:
+    if isinstance(inputs, tuple):
+        return tuple(_symbolic(values) for values in inputs)
     if isinstance(inputs, dict):
         return {key: _symbolic(values, key) for key, values in inputs.items()}
     values = np.asarray(inputs)
@@ -78,5 +88,5 @@ def _symbolic(inputs: Any, name: str | None = None) -> Any:
 
 
 def _built(layer: keras.layers.Layer, inputs: Any) -> keras.layers.Layer:
-    layer(inputs)
+    _called(layer, inputs, training=None)
     return layer

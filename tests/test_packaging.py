@@ -402,8 +402,9 @@ def imports_of(name: str) -> list[tuple[int, str]]:
 
 
 PROVIDERS = importlib.metadata.packages_distributions()
-ELSEWHERE = {"deepctr", "fuxictr", "torch"}
-"""Peers that tests and benchmarks run in environments of their own, if at all."""
+ELSEWHERE = {"deepctr", "fuxictr", "keras_hub", "sentence_transformers", "torch"}
+"""Peers that tests and benchmarks run in environments of their own, if at all, and
+encoders of texts, which work where somebody has installed them."""
 
 
 def distributions(names: list[str]) -> set[str]:

@@ -130,10 +130,12 @@ def make_rows(rows: int, seed: int, known: int = 20) -> list[Row]:
     return made
 
 
-def encode(row: Row, only: Sequence[str] | None = None) -> bytes:
+def encode(
+    row: Row, only: Sequence[str] | None = None, spec: FeatureSpec = SPEC
+) -> bytes:
     """The row as a tf.Example; what is None or empty is absent."""
     example = tf.train.Example()
-    for name, column in SPEC.columns().items():
+    for name, column in spec.columns().items():
         value = row[name]
         values = value if isinstance(value, list) else [value]
         if (only is not None and name not in only) or values in ([], [None]):
@@ -163,10 +165,14 @@ class Transformed:
 
 
 def transform(
-    folder: pathlib.Path, train: Sequence[Row], valid: Sequence[Row]
+    folder: pathlib.Path,
+    train: Sequence[Row],
+    valid: Sequence[Row],
+    spec: FeatureSpec = SPEC,
+    plan: DiscretizationPlan = PLAN,
 ) -> Transformed:
     """Learns the graph from `train` and transforms both splits, in three shards."""
-    schema = to_schema(SPEC)
+    schema = to_schema(spec)
     source = tf_example_record.TFExampleBeamRecord("memory", schema=schema)
     done = Transformed(folder / "graph", folder / "Split-train", folder / "Split-valid")
     with (
@@ -175,7 +181,7 @@ def transform(
     ):
 
         def read(name: str, rows: Sequence[Row]) -> Any:
-            records = [encode(row) for row in rows]
+            records = [encode(row, spec=spec) for row in rows]
             return (
                 pipeline
                 | f"Create{name}" >> beam.Create(records)
@@ -188,8 +194,8 @@ def transform(
             functools.partial(
                 preprocessing_fn,
                 custom_config={
-                    "spec": SPEC.model_dump_json(),
-                    "plan": PLAN.model_dump_json(),
+                    "spec": spec.model_dump_json(),
+                    "plan": plan.model_dump_json(),
                 },
             )
         )
@@ -214,7 +220,7 @@ def transform(
             )
     raw = dataset_metadata.DatasetMetadata(schema)
     metadata_io.write_metadata(raw, str(done.graph / "metadata"))
-    PLAN.write(done.graph)
+    plan.write(done.graph)
     return done
 
 

@@ -25,6 +25,9 @@ INPUTS = (
     ModelInput("tags", "id_set", "item", "tags", 6, 3),
     ModelInput("seen", "sequence", "user", "item", 9, 4),
     ModelInput("price", "value", "item"),
+    ModelInput("query", "id", "context", "query", 6),
+    ModelInput("asked", "sequence", "user", "query", 6, 3),
+    ModelInput("asked__item", "sequence", "user", "item", 9, 3, side_of="asked"),
 )
 _ROWS = 12
 _random = np.random.default_rng(11)
@@ -52,10 +55,9 @@ _ENCODINGS: Mapping[str, NumericEncoding] = {
 }
 NUMBERS = (
     *(ModelInput(n, "value", "item", numeric=e) for n, e in _ENCODINGS.items()),
-    INPUTS[0],
-    INPUTS[5],
+    *(i for i in INPUTS if i.name not in ("hour", "tags")),
 )
-"""An input of every encoding, between others."""
+"""An input of every encoding, between others that models of a history need."""
 NUMBER_FEATURES: dict[str, Any] = {
     i.name: FEATURES[i.name]
     if i in INPUTS
@@ -67,18 +69,26 @@ NUMBER_FEATURES: dict[str, Any] = {
 
 _TABLES = {"embedding_dim": 4, "embedding_stddev": 0.1}
 _TOWER = {**_TABLES, "hidden_units": (8, 6)}
+_TANH = {**_TOWER, "activation": "tanh"}
+"""Of towers so small, rectifiers may give several rows the same score."""
+_DIN = {**_TOWER, "attention_units": (5,)}
+_LONG = {**_TOWER, "attention_dim": 4, "short_length": 2, "activation": "tanh"}
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "autoint_plus": {**_TOWER, "attention_layers": 2, "attention_dim": 8},
+    "bst": {**_TOWER, "heads": 2},
     "dcn": _TOWER,
     "dcnv2": _TOWER,
     "dcnv3": _TABLES,
     "deepfm": _TOWER,
     "deepfm_p": _TOWER,
+    "dien": {**_TOWER, "auxiliary_units": (5,)},
+    "din": _DIN,
     "dnn": _TOWER,
     "ektf": {**_TOWER, "students": 3},
+    "eta": {**_LONG, "top": 2},
     "eulernet": _TABLES,
     "ffm": _TABLES,
-    "fgcnn": {**_TOWER, "channels": (3, 2), "kernel_height": 3},
+    "fgcnn": {**_TANH, "channels": (3, 2), "kernel_height": 3},
     "fibinet": _TOWER,
     "finalmlp": {
         **_TABLES,
@@ -95,9 +105,15 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "ipnn": _TOWER,
     "kpnn": _TOWER,
     "masknet": {**_TOWER, "block_units": 5},
+    "miss": {"base_params": _DIN, "projection": 8},
     "opnn": _TOWER,
-    "pin": _TOWER,
+    "pin": _TANH,
+    "qin": {**_TABLES, "layers": 2, "rows": 2},
     "qnn_alpha": {**_TABLES, "rows": 3, "heads": 2},
+    "sdim": _LONG,
+    "search_query": {**_DIN, "next_item_weight": 1.0},
+    "sim": {**_LONG, "top": 2},
+    "twin": {**_LONG, "top": 2},
     "wide_deep": _TOWER,
     "xdeepfm": {**_TOWER, "cin_units": (5,)},
 }

@@ -30,13 +30,15 @@ class EncoderSearch(base_component.BaseComponent):
         model: `{"name": ..., "params": {...}}`.
         training: fields of `TrainingParams`.
         search: how to search; defaults when None.
+        hyperparameters: `HyperParameters` that the Trainer is to get besides, the item
+            tables; None for none.
         checkpoint_dir: folder in which finished trials are kept until the search has
             ended, so that a killed one goes on; None for none.
 
     Outputs:
         `plan`: a `DiscretizationPlan` with the encoders found, why, and by how much.
         `hyperparameters`: `HyperParameters` for TFX's Trainer, which hands them to
-        `run_fn`: that plan, under `discretization_plan`.
+        `run_fn`: that plan, under `discretization_plan`, and those given.
     """
 
     SPEC_CLASS = EncoderSearchSpec
@@ -53,12 +55,14 @@ class EncoderSearch(base_component.BaseComponent):
         training: Mapping[str, Any],
         search: SearchParams | None = None,
         checkpoint_dir: str | None = None,
+        hyperparameters: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             EncoderSearchSpec(
                 examples=examples,
                 transform_graph=transform_graph,
                 rules=plan,
+                given=hyperparameters,
                 spec=spec.model_dump_json(),
                 model=json.dumps(model, sort_keys=True),
                 training=json.dumps(training, sort_keys=True),

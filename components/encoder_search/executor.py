@@ -37,6 +37,7 @@ from clickwright.models.training.run import HYPERPARAMETER, vocabulary_sizes
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.numeric_encoding import NumericEncoding
 from clickwright.schemas.spec import SPLITS, FeatureSpec
 
@@ -66,7 +67,8 @@ class Executor(base_executor.BaseExecutor):
         """Searches, and writes the plan twice: as a plan and as hyperparameters.
 
         Args:
-            input_dict: `examples`, `transform_graph` and `rules`, one artifact each.
+            input_dict: `examples`, `transform_graph` and `rules`, one artifact each;
+                `given`, hyperparameters to hand on, one, none, or absent.
             output_dict: `plan` and `hyperparameters`, one artifact each.
             exec_properties: as in `EncoderSearchSpec`.
 
@@ -102,11 +104,22 @@ class Executor(base_executor.BaseExecutor):
         plan.write(
             pathlib.Path(artifact_utils.get_single_uri(output_dict[keys.PLAN_KEY]))
         )
-        hyperparameters = {HYPERPARAMETER: plan.model_dump(mode="json")}
+        hyperparameters = {
+            **_given(input_dict.get(keys.GIVEN_KEY, [])),
+            HYPERPARAMETER: plan.model_dump(mode="json"),
+        }
         folder = artifact_utils.get_single_uri(output_dict[keys.HYPERPARAMETERS_KEY])
         pathlib.Path(folder, keys.HYPERPARAMETERS_FILE).write_text(
             json.dumps(hyperparameters), encoding="utf-8"
         )
+
+
+def _given(artifacts: list[types.Artifact]) -> dict[str, Any]:
+    if not artifacts:
+        return {}
+    folder = artifact_utils.get_single_uri(artifacts)
+    file = pathlib.Path(folder, keys.HYPERPARAMETERS_FILE)
+    return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def searched(
@@ -121,6 +134,9 @@ def searched(
     checkpoint_dir: str | None,
 ) -> DiscretizationPlan:
     """The plan with the encoders that a search has found.
+
+    Trials leave out what item tables hold: it is the same for all of them, and they
+    are many.
 
     Args:
         plan: what the rules say.
@@ -160,9 +176,14 @@ def searched(
         state = pathlib.Path(checkpoint_dir) / f"encoder-search-{digest}"
 
     sizes = vocabulary_sizes(spec, tft.TFTransformOutput(str(transform_graph)))
+    sizes |= dict.fromkeys(spec.item_features(), 0)
+
+    def inputs(encodings: Mapping[str, NumericEncoding]) -> tuple[ModelInput, ...]:
+        return tuple(i for i in spec.model_inputs(sizes, encodings) if i.is_tensor)
+
     read = functools.partial(
         read_examples,
-        inputs=spec.model_inputs(sizes, plan.encodings()),
+        inputs=inputs(plan.encodings()),
         label=spec.label,
         weight=SAMPLE_WEIGHT if spec.weight else None,
         max_rows=rows,
@@ -173,8 +194,7 @@ def searched(
         model["name"],
         model_params,
         trained,
-        lambda encoders: spec.model_inputs(
-            sizes,
+        lambda encoders: inputs(
             {
                 **plan.encodings(),
                 **{

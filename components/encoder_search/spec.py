@@ -14,6 +14,7 @@ from clickwright.components.discretizer.artifacts import DiscretizationPlan
 EXAMPLES_KEY = "examples"
 TRANSFORM_GRAPH_KEY = "transform_graph"
 RULES_KEY = "rules"
+GIVEN_KEY = "given"
 PLAN_KEY = "plan"
 HYPERPARAMETERS_KEY = "hyperparameters"
 
@@ -30,7 +31,8 @@ HYPERPARAMETERS_FILE = "best_hyperparameters.txt"
 class EncoderSearchSpec(ComponentSpec):
     """Transformed rows and the plan of the rules in, a plan with searched encoders out.
 
-    `spec`, `model`, `training` and `search` are JSON.
+    `spec`, `model`, `training` and `search` are JSON. The hyperparameters that are
+    `given` are handed on with the plan.
     """
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
@@ -44,6 +46,9 @@ class EncoderSearchSpec(ComponentSpec):
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples),
         TRANSFORM_GRAPH_KEY: ChannelParameter(type=standard_artifacts.TransformGraph),
         RULES_KEY: ChannelParameter(type=DiscretizationPlan),
+        GIVEN_KEY: ChannelParameter(
+            type=standard_artifacts.HyperParameters, optional=True
+        ),
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {
         PLAN_KEY: ChannelParameter(type=DiscretizationPlan),

@@ -27,6 +27,8 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
             Resolver; it may be empty.
         feature_spec: names label, weight, group key and slices.
         thresholds: what the model must reach.
+        ablations: whether the test split is scored without histories and without item
+            vectors too, which takes as long again for each.
 
     Outputs:
         evaluation: `ModelEvaluation`.
@@ -48,6 +50,7 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
         *,
         feature_spec: FeatureSpec,
         thresholds: Thresholds,
+        ablations: bool = False,
     ) -> None:
         # Refuses what does not fit now, rather than at the end of the training.
         eval_config(feature_spec, thresholds)
@@ -58,6 +61,7 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
                 baseline_model=baseline_model,
                 feature_spec=feature_spec.model_dump_json(),
                 thresholds=thresholds.model_dump_json(exclude_none=True),
+                ablations=int(ablations),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

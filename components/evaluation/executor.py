@@ -1,7 +1,9 @@
 """The evaluator's work."""
 
+import dataclasses
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -13,6 +15,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from clickwright.components.evaluation import spec as keys
+from clickwright.components.evaluation.ablations import ablations
 from clickwright.components.evaluation.eval_config import eval_config, slice_columns
 from clickwright.components.evaluation.evaluate import Plan, evaluate
 from clickwright.components.evaluation.result import EvaluationResult
@@ -70,9 +73,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         files = {split: split_files(examples, split) for split in SPLITS}
         problem = _cannot_score(baselines[0], files[DECIDING]) if baselines else None
-        models = {tfma.CANDIDATE_KEY: _saved_model(model)}
+        models = {tfma.CANDIDATE_KEY: saved_model(model)}
         if baselines and problem is None:
-            models[tfma.BASELINE_KEY] = _saved_model(baselines[0])
+            models[tfma.BASELINE_KEY] = saved_model(baselines[0])
         else:
             models = {"": models[tfma.CANDIDATE_KEY]}
         plan = Plan(
@@ -86,13 +89,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             models=models,
             files=files,
             outputs={split: _folder(evaluation, split) for split in SPLITS},
-            total_rows=_total_rows(examples),
+            total_rows=_rows_of(examples, SPLITS),
         )
         self._run(plan)
 
         result = _judge(plan, spec, thresholds, problem)
+        if exec_properties.get(keys.ABLATIONS_KEY):
+            result = dataclasses.replace(
+                result,
+                ablations=ablations(
+                    saved_model(model), files[DECIDING], spec, _rows_of(examples)
+                ),
+            )
         result.write(evaluation.uri)
-        _bless(blessing, model, baselines, result.blessed)
+        bless(blessing, model, baselines, result.blessed)
         test = result.splits[DECIDING].overall
         progress.info(
             "evaluated",
@@ -144,7 +154,7 @@ def _judge(
     return EvaluationResult(splits, not broken, broken, baseline, problem)
 
 
-def _bless(
+def bless(
     blessing: types.Artifact,
     model: types.Artifact,
     baselines: list[types.Artifact],
@@ -182,14 +192,15 @@ def _cannot_score(baseline: types.Artifact, files: list[str]) -> str | None:
     """Why the blessed model does not score these examples; None if it does."""
     try:
         for batch in read_batches(files[0], batch_rows=1):
-            Scorer(_saved_model(baseline)).score(batch)
+            Scorer(saved_model(baseline)).score(batch)
             break
     except DataError as error:
         return error.what
     return None
 
 
-def _saved_model(model: types.Artifact) -> str:
+def saved_model(model: types.Artifact) -> str:
+    """Folder of the SavedModel of a `Model`."""
     path: str = path_utils.serving_model_path(model.uri)
     return path
 
@@ -198,8 +209,10 @@ def _folder(evaluation: types.Artifact, split: str) -> str:
     return evaluation.uri if split == DECIDING else os.path.join(evaluation.uri, split)
 
 
-def _total_rows(examples: types.Artifact) -> int | None:
-    names = [f"rows_{split}" for split in SPLITS]
+def _rows_of(
+    examples: types.Artifact, splits: Sequence[str] = (DECIDING,)
+) -> int | None:
+    names = [f"rows_{split}" for split in splits]
     if not all(examples.has_custom_property(name) for name in names):
         return None
     return sum(examples.get_int_custom_property(name) for name in names)

@@ -1,5 +1,6 @@
 """What an evaluation found, for the report and for programs."""
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class SplitResult:
     Attributes:
         overall: `auc`, `logloss`, `gauc`, `ne`, `ece`, `pcoc` and `rows`, all of them
             present, NaN where unknown; `gauc_groups_used` and `gauc_groups_skipped`
-            where the spec names a group key.
+            where the spec names a group key. Of retrieval models: `hr@K`, `ndcg@K`,
+            `mrr@K`, `recall@K`, `queries` and `rows`.
         slices: the largest slices of each slicing of the spec, largest first.
         calibration: bins in the order of the scores.
     """
@@ -70,6 +72,8 @@ class EvaluationResult:
         failures: why the model is not blessed, one sentence a rule.
         baseline: metrics of the blessed model on the same test rows.
         baseline_problem: why there is a blessed model but no metrics of it.
+        ablations: `auc`, `logloss` and `gauc` of the model on the test split with a part
+            of its input taken away, by what was; empty where it was not asked for.
     """
 
     splits: Mapping[str, SplitResult]
@@ -77,6 +81,9 @@ class EvaluationResult:
     failures: tuple[str, ...] = ()
     baseline: Mapping[str, float] | None = None
     baseline_problem: str | None = None
+    ablations: Mapping[str, Mapping[str, float]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def write(self, uri: str) -> None:
         """Writes the result into the folder of a `ModelEvaluation`."""

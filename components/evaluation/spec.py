@@ -18,14 +18,17 @@ BLESSING_KEY = "blessing"
 
 FEATURE_SPEC_KEY = "feature_spec"
 THRESHOLDS_KEY = "thresholds"
+ABLATIONS_KEY = "ablations"
 
 
 class ModelEvaluatorSpec(ComponentSpec):
-    """Channels as in TFX's Evaluator; the spec and the thresholds as JSON."""
+    """Channels as in TFX's Evaluator; the spec and the thresholds as JSON, and whether
+    ablations are scored, 0 or 1."""
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
         FEATURE_SPEC_KEY: ExecutionParameter(type=str),
         THRESHOLDS_KEY: ExecutionParameter(type=str),
+        ABLATIONS_KEY: ExecutionParameter(type=int),
     }
     INPUTS: ClassVar[dict[str, Any]] = {
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples),

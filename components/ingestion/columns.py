@@ -5,12 +5,15 @@ from clickwright.schemas.spec import Column, FeatureSpec, HashSplit
 
 
 def columns_to_read(spec: FeatureSpec) -> dict[str, Column]:
-    """Returns the spec's columns; keys of a hash split must be there in every row.
+    """Returns the columns of the log; keys of a hash split must be in every row.
+
+    Those that are made from events are not among them.
 
     Raises:
         ConfigError: a list column is a key.
     """
-    columns = spec.columns()
+    made = {c for name in spec.event_logs() for c in spec.event_columns(name)}
+    columns = {name: c for name, c in spec.columns().items() if name not in made}
     if isinstance(spec.split, HashSplit):
         for name in spec.split.key:
             column = columns[name]

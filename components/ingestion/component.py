@@ -1,5 +1,7 @@
 """The TFX component that reads a click log."""
 
+import json
+from collections.abc import Mapping
 from typing import Literal
 
 from tfx.components import FileBasedExampleGen
@@ -25,6 +27,10 @@ class LogExampleGen(FileBasedExampleGen):
     In CSV files the first line names the columns, an empty cell is null, and the
     values of a list stand in one cell with `|` between them (empty: no values).
 
+    Histories of sequence features with `events` are made here, whatever the format of
+    the log, from a Parquet file: each row gets the latest events of its key that lie
+    before its own time. The events are sorted in memory.
+
     Args:
         input_base: folder that holds one folder of files a split.
         spec: what the columns mean, and how rows are split.
@@ -33,6 +39,8 @@ class LogExampleGen(FileBasedExampleGen):
         file_format: format of the files. CSV and TFRecord files may be gzipped.
         span: whether the folders lie in `span-<number>` folders, of which the
             highest number is read.
+        events: path of the event log of a sequence feature, where it is not the file
+            that the spec names, beside the splits.
 
     Raises:
         ConfigError: an unknown format, or splits that the spec's rule cannot use.
@@ -52,6 +60,7 @@ class LogExampleGen(FileBasedExampleGen):
         splits: tuple[str, ...] = ("all",),
         file_format: Literal["parquet", "csv", "tfrecord"] = "parquet",
         span: bool = False,
+        events: Mapping[str, str] | None = None,
     ) -> None:
         if file_format not in LOG_FORMATS:
             raise ConfigError(
@@ -82,6 +91,7 @@ class LogExampleGen(FileBasedExampleGen):
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
                 feature_spec=spec.model_dump_json(),
                 log_format=file_format,
+                events=json.dumps(dict(events or {}), sort_keys=True),
                 examples=channel.Channel(type=standard_artifacts.Examples),
             )
         )

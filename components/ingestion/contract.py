@@ -46,7 +46,31 @@ def conform(
     Raises:
         DataError: names file, column and row, the value received and the rule.
     """
-    labels = {label.column or name for name, label in spec.labels.items()}
+    arrays = cast_columns(
+        batch, columns, path=path, first_row=first_row, parse_text=parse_text
+    )
+    for name, label in spec.labels.items():
+        column = label.column or name
+        if column in arrays:
+            _check_label(arrays[column], _Place(path, column, first_row))
+    _check_side_information(arrays, spec, path, first_row)
+    _check_times(arrays, spec, path, first_row)
+    return pa.RecordBatch.from_pydict(arrays)
+
+
+def cast_columns(
+    batch: pa.RecordBatch,
+    columns: Mapping[str, Column],
+    *,
+    path: str,
+    first_row: int,
+    parse_text: bool = False,
+) -> dict[str, pa.Array]:
+    """Casts columns of a batch to their types; arguments as of `conform`.
+
+    Raises:
+        DataError: a value is not of its column's type, or absent where one must be.
+    """
     arrays: dict[str, pa.Array] = {}
     for column in columns.values():
         index = batch.schema.get_field_index(column.name)
@@ -58,11 +82,8 @@ def conform(
             array = _scalars(values, column.dtype, place, parse_text)
         if column.required and array.null_count:
             _refuse_nulls(array, place)
-        if column.name in labels:
-            _check_label(array, place)
         arrays[column.name] = array
-    _check_side_information(arrays, spec, path, first_row)
-    return pa.RecordBatch.from_pydict(arrays)
+    return arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +121,7 @@ def _lists(
         values = values.cast(pa.list_(values.type.value_type))
     if not (pa.types.is_list(values.type) or pa.types.is_large_list(values.type)):
         raise _wrong_type(values.type, f"lists of {dtype}", place)
-    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
+    lengths = _lengths(values)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     place = dataclasses.replace(place, offsets=offsets)
     items = _scalars(values.flatten(), dtype, place, parse_text)
@@ -210,21 +231,65 @@ def _check_side_information(
         if not isinstance(feature, SequenceFeature):
             continue
         column = feature.column or name
-        for side in feature.side.values():
-            if column not in arrays or side.column not in arrays:
+        beside = [side.column for side in feature.side.values()]
+        for other in [*beside, *filter(None, [feature.times])]:
+            if column not in arrays or other not in arrays:
                 continue
-            counts = [
-                pc.fill_null(pc.list_value_length(arrays[c]), 0).to_numpy()
-                for c in (column, side.column)
-            ]
+            counts = [_lengths(arrays[c]) for c in (column, other)]
             bad = np.flatnonzero(counts[0] != counts[1])
             if len(bad):
                 raise DataError(
-                    f"`{side.column}` must hold as many values as `{column}`. "
+                    f"`{other}` must hold as many values as `{column}`. "
                     f"Received: {counts[1][bad[0]]} and {counts[0][bad[0]]}.",
-                    where=_Place(path, side.column, first_row).at(int(bad[0])),
+                    where=_Place(path, other, first_row).at(int(bad[0])),
                     fix="write one value a step of the sequence into both columns",
                 )
+
+
+def _check_times(
+    arrays: Mapping[str, pa.Array], spec: FeatureSpec, path: str, first_row: int
+) -> None:
+    """Refuses histories that are out of order, or know of what comes after the row."""
+    for feature in spec.features.values():
+        column = feature.times if isinstance(feature, SequenceFeature) else None
+        if column is None or column not in arrays:
+            continue
+        lists = arrays[column]
+        times = lists.flatten().to_numpy()
+        rows = np.repeat(np.arange(len(lists)), _lengths(lists))  # [events]
+        now = arrays[str(spec.timestamp)].to_numpy()[rows]
+        back = np.zeros(len(times), bool)
+        back[1:] = (times[1:] < times[:-1]) & (rows[1:] == rows[:-1])
+        place = _Place(path, column, first_row)
+        for bad, rule, against, fix in (
+            (
+                back,
+                "must ascend, oldest first",
+                np.roll(times, 1),
+                "sort the events of each row by time, in all columns of the sequence",
+            ),
+            (
+                times > now,
+                f"must not lie after the row's own `{spec.timestamp}`",
+                now,
+                "leave out what happened after the row: no model may know of it",
+            ),
+        ):
+            found = np.flatnonzero(bad)
+            if len(found):
+                count = len(np.unique(rows[found]))
+                raise DataError(
+                    f"The times of a history {rule}. Received: {times[found[0]]} with "
+                    f"{against[found[0]]}; such are {len(found):,} events in {count:,} "
+                    f"of the {len(lists):,} rows read at once.",
+                    where=place.at(int(rows[found[0]])),
+                    fix=fix,
+                )
+
+
+def _lengths(lists: pa.Array) -> np.ndarray:
+    lengths: np.ndarray = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    return lengths
 
 
 def _wrong_type(found: pa.DataType, wanted: str, place: _Place) -> DataError:

@@ -1,9 +1,10 @@
 """What `LogExampleGen` does when it runs."""
 
 import dataclasses
+import functools
 import logging
 import os
-from collections.abc import Iterator
+import pathlib
 from typing import Any
 
 import apache_beam as beam
@@ -18,7 +19,12 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from clickwright.components.ingestion.columns import columns_to_read
-from clickwright.components.ingestion.ingest_unit import IngestUnit
+from clickwright.components.ingestion.event_files import event_files
+from clickwright.components.ingestion.event_reader import read_events
+from clickwright.components.ingestion.ingest_unit import (
+    EVENTS_FOLDER_NAME,
+    IngestUnit,
+)
 from clickwright.components.ingestion.log_formats import LOG_FORMATS
 from clickwright.components.ingestion.machine_errors import machine_errors
 from clickwright.components.ingestion.progress_watch import ProgressWatch
@@ -38,6 +44,8 @@ from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import SPLITS, FeatureSpec, GivenSplit, TimeSplit
 from clickwright.schemas.time_cuts import time_cuts
 
+_NO_ROWS = 2**63 - 1
+"""Time of the newest of no rows, which are refused with the splits."""
 STAGING_FOLDER_NAME = ".staging"
 progress = logging.getLogger("clickwright.progress")
 
@@ -70,6 +78,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                   `input_base`, spans filled in.
                 - feature_spec: JSON of the `FeatureSpec`.
                 - log_format: `parquet`, `csv` or `tfrecord`.
+                - events: JSON of the event logs' paths, by sequence feature; those
+                  absent lie beside the splits.
 
         Raises:
             DataError: files or rows break the feature spec, or a split is empty or has
@@ -87,7 +97,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             with machine_errors(examples.uri):
                 for folder in ("reports", *SPLITS):
                     fileio.makedirs(os.path.join(staging, folder))
-            assigner = _assigner(spec, units, exec_properties[LOG_FORMAT_KEY])
+            times = _Times(spec, units, exec_properties[LOG_FORMAT_KEY])
+            assigner = _assigner(spec, times)
+            _sort_events(spec, times, staging, exec_properties)
             self._ingest(units, assigner, staging, exec_properties)
             rows = _checked_rows(staging, spec, exec_properties)
             _publish(staging, examples.uri)
@@ -179,9 +191,18 @@ def _files(pattern: str) -> list[str]:
     return paths
 
 
-def _assigner(
-    spec: FeatureSpec, units: list[Unit], log_format: str
-) -> SplitAssigner | None:
+def _sort_events(
+    spec: FeatureSpec, times: "_Times", staging: str, exec_properties: dict[str, Any]
+) -> None:
+    """Lays the event logs into the staging folder, sorted, for all workers."""
+    for name, path in event_files(spec, exec_properties).items():
+        newest = max((int(part.max()) for part in times.parts), default=_NO_ROWS)
+        events = read_events(path, spec, name, newest)
+        with machine_errors(staging):
+            events.write(pathlib.Path(staging, EVENTS_FOLDER_NAME, name))
+
+
+def _assigner(spec: FeatureSpec, times: "_Times") -> SplitAssigner | None:
     """What tells a row's split; the rule's shares of time are turned into times."""
     if isinstance(spec.split, GivenSplit):
         return None
@@ -190,22 +211,35 @@ def _assigner(
     column, rule = str(spec.timestamp), spec.split
     if rule.valid_from is not None and rule.test_from is not None:
         return TimeAssigner(column, rule.valid_from, rule.test_from)
-    times = list(_times(column, spec, units, log_format))
-    if not times:
+    if not times.parts:
         return TimeAssigner(column, 0, 0)  # no rows, which is refused with the splits
-    cuts = time_cuts(times, float(rule.valid or 0.0), float(rule.test or 0.0))
+    cuts = time_cuts(times.parts, float(rule.valid or 0.0), float(rule.test or 0.0))
     return TimeAssigner(column, *cuts)
 
 
-def _times(
-    column: str, spec: FeatureSpec, units: list[Unit], log_format: str
-) -> Iterator[np.ndarray]:
-    progress.info("finding the times of the splits", extra={"detail": "reading times"})
-    only = {column: columns_to_read(spec)[column]}
-    for unit in units:
-        for batch in LOG_FORMATS[log_format](unit.path).read(unit, only, spec):
-            if batch.num_rows:
-                yield batch.column(column).to_numpy()
+@dataclasses.dataclass(frozen=True)
+class _Times:
+    """The times of the log's rows, read when they are needed."""
+
+    spec: FeatureSpec
+    units: list[Unit]
+    log_format: str
+
+    @functools.cached_property
+    def parts(self) -> list[np.ndarray]:
+        progress.info(
+            "reading the times of the rows", extra={"detail": "reading times"}
+        )
+        column = str(self.spec.timestamp)
+        only = {column: columns_to_read(self.spec)[column]}
+        return [
+            batch.column(column).to_numpy()
+            for unit in self.units
+            for batch in LOG_FORMATS[self.log_format](unit.path).read(
+                unit, only, self.spec
+            )
+            if batch.num_rows
+        ]
 
 
 def _checked_rows(
@@ -225,16 +259,18 @@ def _checked_rows(
         raise DataError(
             "The files hold no rows.", where=where, fix="give files with rows"
         )
+    wanted: list[tuple[dict[str, int], str]] = [
+        (total.rows, "rows"),
+        (total.positives, f"row where `{spec.label_column}` is 1"),
+    ]
+    if not spec.labels[spec.label].always:
+        wanted.append((total.negatives, f"row where `{spec.label_column}` is 0"))
     for split in SPLITS:
         told = (
             f"{total.rows.get(split, 0)} of {sum(total.rows.values())} rows, "
             f"{total.positives.get(split, 0)} of them positive"
         )
-        for found, lacking in (
-            (total.rows, "rows"),
-            (total.positives, f"row where `{spec.label_column}` is 1"),
-            (total.negatives, f"row where `{spec.label_column}` is 0"),
-        ):
+        for found, lacking in wanted:
             if not found.get(split):
                 raise DataError(
                     f"The split `{split}` has no {lacking}; training and evaluation "

@@ -1,7 +1,9 @@
 """The Beam step that reads a unit and writes its shards."""
 
 import contextlib
+import itertools
 import os
+import pathlib
 import uuid
 from collections.abc import Iterator
 
@@ -14,12 +16,15 @@ from clickwright.components.ingestion.columns import columns_to_read
 from clickwright.components.ingestion.encoder import encode
 from clickwright.components.ingestion.log_formats import LOG_FORMATS
 from clickwright.components.ingestion.machine_errors import machine_errors
+from clickwright.components.ingestion.point_in_time import PointInTime
 from clickwright.components.ingestion.shard_writer import ShardWriter
 from clickwright.components.ingestion.split_assigner import SplitAssigner, parts
 from clickwright.components.ingestion.unit import Unit
 from clickwright.components.ingestion.unit_report import UnitReport, failed_before
 from clickwright.schemas.errors import ClickwrightError
 from clickwright.schemas.spec import FeatureSpec
+
+EVENTS_FOLDER_NAME = "events"
 
 
 class IngestUnit(beam.DoFn):
@@ -33,7 +38,8 @@ class IngestUnit(beam.DoFn):
         spec: the feature spec, as JSON.
         log_format: format of the files.
         assigner: tells each row's split; None when units know theirs.
-        staging: folder with a folder `reports` and one a split.
+        staging: folder with a folder `reports` and one a split; with `events`, the
+            event logs, where the spec has some.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class IngestUnit(beam.DoFn):
         self._log_format = log_format
         self._assigner = assigner
         self._staging = staging
+        self._histories: PointInTime | None = None
 
     def process(self, unit: Unit) -> None:
         """Reads the unit and writes its rows."""
@@ -60,8 +67,14 @@ class IngestUnit(beam.DoFn):
         columns = columns_to_read(spec)
         log = LOG_FORMATS[self._log_format](unit.path)
         report = UnitReport(unit=unit.index)
+        if self._histories is None:
+            folder = pathlib.Path(self._staging, EVENTS_FOLDER_NAME)
+            self._histories = PointInTime(spec, folder)
+        read = log.read(unit, columns, spec)
         with self._shards(unit) as shards:
-            for batch in log.read(unit, columns, spec):
+            for batch in itertools.chain.from_iterable(
+                map(self._histories.attach, read)
+            ):
                 for split, part in self._parts(unit, batch).items():
                     if split not in shards:
                         shards[split] = ShardWriter(self._temporary(split, unit))

@@ -65,6 +65,22 @@ class LogFile(abc.ABC):
         Raises:
             DataError: a column is absent that every row must have, or there twice.
         """
+        self.check_names(
+            columns,
+            fix="add the column to the file, or give its name as `column` in "
+            "the feature spec (a feature may also be `presence: optional`)",
+        )
+
+    def check_names(self, columns: Mapping[str, Column], fix: str) -> None:
+        """Looks for columns that are absent, although every row must have them.
+
+        Args:
+            columns: what will be read.
+            fix: what to do about a column that is absent.
+
+        Raises:
+            DataError: there is one, or a name is there twice.
+        """
         names = collections.Counter(self.names())
         for column in columns.values():
             if names[column.name] > 1:
@@ -80,8 +96,7 @@ class LogFile(abc.ABC):
                     f"{did_you_mean(column.name, names)} "
                     f"The file's columns: {', '.join(names) or 'none'}.",
                     where=self.path,
-                    fix="add the column to the file, or give its name as `column` in "
-                    "the feature spec (a feature may also be `presence: optional`)",
+                    fix=fix,
                 )
 
     def read(

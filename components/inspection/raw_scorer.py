@@ -1,6 +1,6 @@
 """A SavedModel that scores named columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,24 @@ class RawScorer:
             else:
                 columns[name] = parsed[name].to_tensor(missing)
         return columns
+
+    def without(
+        self, columns: Mapping[str, tf.Tensor], emptied: Sequence[str]
+    ) -> dict[str, tf.Tensor]:
+        """The columns with the lists of some of them empty, `[B, 0]`."""
+        none = {name: columns[name][:, :0] for name in emptied if name in columns}
+        return {**columns, **none}
+
+    def zero(self, name: str) -> int:
+        """Sets the model's variables of a name to zeros; returns how many there are."""
+        found = [
+            variable
+            for variable in self._signature.variables
+            if name in variable.name.split(":")[0].split("/")
+        ]
+        for variable in found:
+            variable.assign(tf.zeros_like(variable))
+        return len(found)
 
     def constant(self, name: str, value: float, rows: int) -> tf.Tensor:
         """The column `[rows]` that holds one value throughout; NaN is missing."""

@@ -13,10 +13,12 @@ import keras_rs
 from clickwright.models.ctr.embedding_params import EmbeddingParams
 from clickwright.models.ctr.tower_params import TowerParams
 from clickwright.models.layers.fused_embedding import FusedEmbedding
+from clickwright.models.layers.item_attributes import ItemAttributes
+from clickwright.models.layers.item_vectors import ItemVectors
 from clickwright.models.layers.linear_term import LinearTerm
 from clickwright.models.layers.mlp import MLP
 from clickwright.models.layers.probability import Probability
-from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.errors import ConfigError, did_you_mean
 from clickwright.schemas.model_input import ModelInput
 
 LOGITS = "logits"
@@ -24,19 +26,60 @@ LOGITS = "logits"
 
 
 def symbolic_inputs(inputs: Sequence[ModelInput]) -> dict[str, Any]:
-    """Returns one `keras.Input` an input, by name.
+    """Returns one symbolic tensor an input, by name.
 
-    `[batch]` for `id` (int64) and `value` (float32); `[batch, length]`, int64, for
-    `id_set` and `sequence`.
+    A `keras.Input` is `[batch]` for `id` (int64) and `value` (float32), and `[batch,
+    length]`, int64, for `id_set` and `sequence`. An `attribute` (int32 `[batch,
+    length]`) and a `vector` (float32 `[batch, width]`) are what a layer of the input's
+    name looks up for the ids of its entity; `lookup` gives that layer.
+
+    Raises:
+        ConfigError: the entity of an attribute or vector is not among the inputs.
     """
-    return {
+    features = {
         i.name: keras.Input(
             shape=() if i.length is None else (i.length,),
             dtype="float32" if i.kind == "value" else "int64",
             name=i.name,
         )
         for i in inputs
+        if i.is_tensor
     }
+    for i in inputs:
+        if not i.is_tensor:
+            if i.entity not in features:
+                raise ConfigError(
+                    f"`{i.name}` is looked up by `{i.entity}`, which is no input of "
+                    f"the model.{did_you_mean(i.entity or '', features)}",
+                    where=f"features.{i.name}.of",
+                    fix="keep both features, or leave both out",
+                )
+            features[i.name] = _item_table(i)(features[i.entity])
+    return {i.name: features[i.name] for i in inputs}
+
+
+def _item_table(model_input: ModelInput) -> keras.layers.Layer:
+    """The layer that looks up what an item table holds."""
+    rows = model_input.entities or 0
+    if model_input.kind == "attribute":
+        return ItemAttributes(rows, model_input.length or 0, name=model_input.name)
+    return ItemVectors(
+        rows,
+        model_input.width or 0,
+        model_input.storage,
+        model_input.dropout,
+        name=model_input.name,
+    )
+
+
+def lookup(features: Mapping[str, Any], name: str) -> keras.layers.Layer:
+    """The layer that looks up the attribute or vector `name`, for further ids.
+
+    Args:
+        features: what `symbolic_inputs` gave.
+        name: an input of the kind `attribute` or `vector`.
+    """
+    return features[name]._keras_history.operation
 
 
 def embed(
@@ -152,7 +195,7 @@ def click_model(
     """The model, giving `probability`, `[batch]`, the sigmoid of the logit.
 
     Args:
-        features: the symbolic inputs.
+        features: what `symbolic_inputs` gave.
         logit: `[batch, 1]`.
         name: name of the model.
         logits: `[batch, K]`, where the loss takes several; dropped at export.
@@ -160,4 +203,13 @@ def click_model(
     outputs = {"probability": Probability(name="probability")(logit)}
     if logits is not None:
         outputs[LOGITS] = logits
-    return keras.Model(dict(features), outputs, name=name)
+    return keras.Model(tensors(features), outputs, name=name)
+
+
+def tensors(features: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs that the examples hold, without what item tables hold."""
+    return {
+        name: tensor
+        for name, tensor in features.items()
+        if isinstance(tensor._keras_history.operation, keras.layers.InputLayer)
+    }

@@ -10,7 +10,7 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 """Width of a dense layer."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 """Share of activations that is dropped."""
-Activation = Literal["relu", "gelu", "silu", "tanh", "linear"]
+Activation = Literal["relu", "gelu", "silu", "tanh", "sigmoid", "linear"]
 """Activation of a dense layer."""
 
 

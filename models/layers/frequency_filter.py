@@ -28,7 +28,7 @@ class FrequencyFilter(keras.layers.Layer):
         min_frequency: occurrences from which on an id passes.
 
     Input shape:
-        Dict of `[batch]` and `[batch, length]` tensors, by name.
+        Dict of `[batch]`, `[batch, length]` and `[batch, width]` tensors, by name.
 
     Output shape:
         The same; ids as int32.
@@ -50,7 +50,7 @@ class FrequencyFilter(keras.layers.Layer):
                 f"`min_frequency` must be at least 1. Received: {min_frequency}"
             )
         self.min_frequency = min_frequency
-        self._counted = [i for i in self.inputs if i.kind != "value"]
+        self._counted = [i for i in self.inputs if i.kind not in ("value", "vector")]
         if not self._counted:
             raise ValueError("`inputs` must hold an input with ids. Received: none.")
         sizes = {i.table or i.name: i.rows or 0 for i in self._counted}
@@ -92,7 +92,9 @@ class FrequencyFilter(keras.layers.Layer):
         ids = ops.where(
             ops.logical_or(often, ops.equal(ids, PADDING_ID)), ids, self._shared
         )
-        outputs = {i.name: inputs[i.name] for i in self.inputs if i.kind == "value"}
+        outputs = {
+            i.name: inputs[i.name] for i in self.inputs if i not in self._counted
+        }
         position = 0
         for i in self._counted:
             if i.length is None:
@@ -122,7 +124,7 @@ class FrequencyFilter(keras.layers.Layer):
         return {
             i.name: keras.KerasTensor(
                 inputs[i.name].shape,
-                inputs[i.name].dtype if i.kind == "value" else "int32",
+                "int32" if i in self._counted else inputs[i.name].dtype,
             )
             for i in self.inputs
         }

@@ -28,12 +28,15 @@ class FusedEmbedding(keras.layers.Layer):
     The tables of the inputs lie one after the other in a single variable of `V` rows;
     inputs that name the same table share its rows. Of an input `f`:
 
-    * `id`: the row of its id. Id 0 (missing) has a row like any other.
+    * `id`: the row of its id. Id 0 (missing) has a row like any other, unless
+      `zero_padding` makes it zeros.
     * `value`: a row of its own, times the value; with an encoding other than `linear`,
       what its encoder in `numeric` gives. The `linear` one takes a missing value for
       0, one without an encoding may have none.
-    * `id_set`, `sequence`: the mean (or sum) of the rows of its ids; id 0 is padding
-      and counts for nothing, so a row without ids gives zeros.
+    * `id_set`, `sequence`, `attribute`: the mean (or sum) of the rows of its ids; id 0
+      is padding and counts for nothing, so a row without ids gives zeros.
+    * `vector`: the vector times a kernel of its own, `[width of the vector, D]`,
+      without bias; it starts Glorot-normal.
 
     Gathers and pooling run in float32 whatever the compute dtype.
 
@@ -41,17 +44,25 @@ class FusedEmbedding(keras.layers.Layer):
     of them, out of the same gather. With `min_frequency`, a table has one row more,
     which all ids share that training has seen fewer times.
 
+    With `zero_padding`, id 0 gives zeros everywhere, and row 0 of every table is zeros
+    and stays so: it starts there, and since what is looked up is masked, its gradient
+    and its penalty are zero in every step, dense or sparse. A compressed table shares
+    its rows among ids and keeps the first alone.
+
     Args:
         inputs: the inputs, in the order of the output's fields.
         width: values a row, `D`.
         pooling: `mean` or `sum` of the rows of `id_set` and `sequence` inputs.
         embeddings_initializer: initializer of the table.
-        embeddings_regularizer: regularizer of the whole table, padding rows included.
+        embeddings_regularizer: regularizer of the whole table, padding rows included,
+            and of the kernels.
         compression: how large tables are kept in fewer rows; None keeps all rows.
         min_frequency: see `FrequencyFilter`; 0 for none.
+        zero_padding: whether id 0 gives zeros, and keeps its rows at zero.
 
     Input shape:
-        Dict of `[batch]` (`id`, `value`) and `[batch, length]` tensors, by name.
+        Dict of `[batch]` (`id`, `value`) and `[batch, length]` tensors, and of
+        `[batch, width]` ones (`vector`), by name.
 
     Output shape:
         `[batch, F, width]`, one field an input.
@@ -64,8 +75,8 @@ class FusedEmbedding(keras.layers.Layer):
     (2, 1, 4)
 
     Raises:
-        ValueError: no inputs, an input with ids that states no rows, or two inputs
-            that disagree on the rows of a table.
+        ValueError: no inputs, an input with ids that states no rows, a vector that
+            states no width, or two inputs that disagree on the rows of a table.
     """
 
     def __init__(
@@ -77,6 +88,7 @@ class FusedEmbedding(keras.layers.Layer):
         embeddings_regularizer: Any = None,
         compression: TableCompression | Mapping[str, Any] | None = None,
         min_frequency: int = 0,
+        zero_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         # Without autocast numeric values keep float32 until they met their row.
@@ -94,6 +106,7 @@ class FusedEmbedding(keras.layers.Layer):
             compression = _COMPRESSIONS.validate_python(compression)
         self.compression = compression
         self.min_frequency = min_frequency
+        self.zero_padding = zero_padding
         self.frequency_filter = (
             FrequencyFilter(self.inputs, min_frequency, name="frequency_filter")
             if min_frequency
@@ -107,6 +120,8 @@ class FusedEmbedding(keras.layers.Layer):
         """First row and the row past the last one, by name, of inputs that have any."""
         self.rows = max((stop for _, stop in self.row_ranges.values()), default=0)
         self.embeddings: Any = None
+        self.kernels: dict[str, Any] = {}
+        """The projection of each `vector`, by its name."""
         encoded = [i for i in self.inputs if _is_encoded(i)]
         self.numeric = (
             NumericEmbedding(
@@ -121,23 +136,30 @@ class FusedEmbedding(keras.layers.Layer):
             else None
         )
         """Embeds the inputs with an encoding; None where there are none."""
-        self._runs = tuple(
-            tuple(run) for _, run in itertools.groupby(self.inputs, self._run_key)
-        )
+        self._runs = self._runs_of(self.inputs)
 
     def build(self, input_shape: Any) -> None:
         """Makes the table, `[V, width]`, the encoders, and the counts of the filter.
 
-        Where all inputs have encoders there is no table, and `embeddings` is None.
+        Where no input has a row there is no table, and `embeddings` is None.
         """
         if self.rows:
             self.embeddings = self.add_weight(
                 name="embeddings",
                 shape=(self.rows, self.width),
-                initializer=self.embeddings_initializer,
+                initializer=self._initial,
                 regularizer=self.embeddings_regularizer,
                 autocast=False,  # a cast would copy the table at every step
             )
+        for i in self.inputs:
+            if i.kind == "vector":
+                self.kernels[i.name] = self.add_weight(
+                    name=f"{i.name}_kernel",
+                    shape=(i.width, self.width),
+                    initializer=keras.initializers.GlorotNormal(),
+                    regularizer=self.embeddings_regularizer,
+                    autocast=False,
+                )
         if self.numeric is not None:
             self.numeric.build(input_shape)
         if self.frequency_filter is not None:
@@ -147,42 +169,80 @@ class FusedEmbedding(keras.layers.Layer):
         """Looks up, pools, and lays the fields in the order of `self.inputs`."""
         if self.frequency_filter is not None:
             inputs = self.frequency_filter(inputs, training=training)
-        ids = [_ids(run, inputs) for run in self._runs if run[0].kind != "value"]
-        looked_up = zip(ids, self._look_up(ids), strict=True)
-        encoded = iter(self._encoded(inputs, training))
-        fields = []
-        for run in self._runs:
-            if _is_encoded(run[0]):
-                fields.append(next(encoded))  # [B, n, D]
-                continue
-            if run[0].kind == "value":
-                fields.append(self._scaled(run, inputs))  # [B, n, D]
-                continue
-            run_ids, rows = next(looked_up)  # [B, n], [B, n, D]
-            pooled = run[0].kind != "id"
-            fields.append(self._pooled(run_ids, rows) if pooled else rows)
-        fields = [ops.cast(field, self.compute_dtype) for field in fields]
+        rows = self._look_up([run for run in self._runs if has_ids(run[0])], inputs)
+        fields = [
+            ops.cast(field, self.compute_dtype)
+            for field in self._fields(self._runs, inputs, rows, training)
+        ]
         return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
 
-    def _look_up(self, ids: Sequence[Any]) -> list[Any]:
-        """The rows `[batch, n, D]` of each run's ids `[batch, n]`, by one gather."""
-        if not ids:
-            return []
-        runs = [run for run in self._runs if run[0].kind != "value"]
+    def _fields(
+        self,
+        runs: Sequence[Sequence[ModelInput]],
+        inputs: Mapping[str, Any],
+        rows: Mapping[str, tuple[Any, Any]],
+        training: bool | None,
+    ) -> list[Any]:
+        """The embeddings `[batch, n, D]` of each run.
+
+        Args:
+            runs: all runs of inputs with an encoding, and any others.
+            inputs: the tensors.
+            rows: what `_look_up` gave for those of them that have ids.
+            training: whether the layer is trained.
+        """
+        encoded = iter(self._encoded(inputs, training))
+        fields = []
+        for run in runs:
+            if _is_encoded(run[0]):
+                fields.append(next(encoded))
+            elif run[0].kind == "value":
+                fields.append(self._scaled(run, inputs))
+            elif run[0].kind == "vector":
+                fields.append(self._projected(run[0], inputs))
+            elif run[0].kind == "id":
+                fields.append(rows[run[0].name][1])
+            else:
+                fields.append(self._pooled(*rows[run[0].name]))
+        return fields
+
+    def _look_up(
+        self, runs: Sequence[Sequence[ModelInput]], inputs: Mapping[str, Any]
+    ) -> dict[str, tuple[Any, Any]]:
+        """The ids `[batch, n]` and rows `[batch, n, D]` of runs, by one gather.
+
+        They are by the name of a run's first input.
+        """
+        if not runs:
+            return {}
+        ids = [_ids(run, inputs) for run in runs]
         places = [self._places(*pair) for pair in zip(runs, ids, strict=True)]
         rows = gather_rows(self.embeddings, ops.concatenate(places, axis=1))
-        found = []
+        found = {}
         start = 0
-        for run, run_places in zip(runs, places, strict=True):
+        for run, run_ids, run_places in zip(runs, ids, places, strict=True):
             stop = start + run_places.shape[1]
             part = rows[:, start:stop]
             if compression := self._compression_of(run[0]):
                 columns = len(_columns(run))
                 shape = (-1, compression.lookups, columns, self.width)
                 part = ops.sum(ops.reshape(part, shape), axis=1)
-            found.append(part)
+            if self.zero_padding and run[0].kind in ("id", "sequence"):
+                part *= ops.expand_dims(_real(run_ids, part.dtype), -1)
+            found[run[0].name] = run_ids, part
             start = stop
         return found
+
+    def _initial(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """The table at the start."""
+        table = self.embeddings_initializer(shape, dtype)
+        if not self.zero_padding:
+            return table
+        kept = np.ones((shape[0], 1), np.float32)
+        for i in self.inputs:
+            if has_ids(i) and self._compression_of(i) is None:
+                kept[self.row_ranges[i.name][0]] = 0.0
+        return table * ops.cast(kept, table.dtype)
 
     def _places(self, run: Sequence[ModelInput], ids: Any) -> Any:
         """Rows of the fused table for ids `[batch, n]`: `[batch, n]` or several n."""
@@ -219,8 +279,13 @@ class FusedEmbedding(keras.layers.Layer):
         # Where no value may be missing, NaN shows that something is wrong.
         return x if model_input.numeric is None else ops.where(ops.isnan(x), 0.0, x)
 
+    def _projected(self, model_input: ModelInput, inputs: Mapping[str, Any]) -> Any:
+        vector = ops.cast(inputs[model_input.name], self.variable_dtype)  # [B, width]
+        kernel = self.kernels[model_input.name]  # [width, D]
+        return ops.expand_dims(ops.matmul(vector, kernel), 1)  # [B, 1, D]
+
     def _pooled(self, ids: Any, rows: Any) -> Any:
-        mask = ops.cast(ops.not_equal(ids, PADDING_ID), rows.dtype)  # [B, L]
+        mask = _real(ids, rows.dtype)  # [B, L]
         total = ops.sum(
             rows * ops.expand_dims(mask, -1), axis=1, keepdims=True
         )  # [B, 1, D]
@@ -230,10 +295,15 @@ class FusedEmbedding(keras.layers.Layer):
         return total / ops.expand_dims(ops.maximum(count, 1.0), -1)
 
     def _compression_of(self, model_input: ModelInput) -> TableCompression | None:
-        if self.compression is None or model_input.kind == "value":
+        if self.compression is None or not has_ids(model_input):
             return None
         ids = self._table_ids[_table(model_input)]
         return self.compression if self.compression.shrinks(ids) else None
+
+    def _runs_of(
+        self, inputs: Sequence[ModelInput]
+    ) -> tuple[tuple[ModelInput, ...], ...]:
+        return tuple(tuple(run) for _, run in itertools.groupby(inputs, self._run_key))
 
     def _run_key(self, model_input: ModelInput) -> tuple[str, str | bool]:
         """Equal for neighbours that one slice serves; pooled inputs stand alone."""
@@ -250,14 +320,14 @@ class FusedEmbedding(keras.layers.Layer):
         stop = 0
         for i in self.inputs:
             table = _table(i)
-            if table in tables or _is_encoded(i):
+            if table in tables or not _has_row(i):
                 continue
             rows = 1 if i.kind == "value" else self._table_ids[table]
             if compression := self._compression_of(i):
                 rows = compression.kept_rows(rows)
             tables[table] = (stop, stop + rows)
             stop += rows
-        return {i.name: tables[_table(i)] for i in self.inputs if not _is_encoded(i)}
+        return {i.name: tables[_table(i)] for i in self.inputs if _has_row(i)}
 
     def compute_output_shape(
         self, input_shape: Mapping[str, Any]
@@ -281,12 +351,28 @@ class FusedEmbedding(keras.layers.Layer):
             ),
             "compression": self.compression and self.compression.model_dump(),
             "min_frequency": self.min_frequency,
+            "zero_padding": self.zero_padding,
         }
 
 
 def _is_encoded(model_input: ModelInput) -> bool:
     """Whether an encoder embeds it, and no row of the table."""
     return model_input.numeric is not None and model_input.numeric.kind != "linear"
+
+
+def _real(ids: Any, dtype: Any) -> Any:
+    """1 where an id is one, 0 where it is padding."""
+    return ops.cast(ops.not_equal(ids, PADDING_ID), dtype)
+
+
+def has_ids(model_input: ModelInput) -> bool:
+    """Whether rows of a table embed it, looked up by ids."""
+    return model_input.kind not in ("value", "vector")
+
+
+def _has_row(model_input: ModelInput) -> bool:
+    """Whether rows of the table embed it, and neither an encoder nor a kernel."""
+    return model_input.kind != "vector" and not _is_encoded(model_input)
 
 
 def _table(model_input: ModelInput) -> str:
@@ -312,7 +398,12 @@ def _ids(run: Sequence[ModelInput], inputs: Mapping[str, Any]) -> Any:
 def _table_rows(inputs: Sequence[ModelInput]) -> dict[str, int]:
     tables: dict[str, int] = {}
     for i in inputs:
-        if i.kind == "value":
+        if i.kind == "vector" and (i.width is None or i.width < 1):
+            raise ValueError(
+                f"`{i.name}` (vector) must state its `width`, 1 or more. Received: "
+                f"{i.width}"
+            )
+        if not has_ids(i):
             continue
         if i.rows is None or i.rows < 1:
             raise ValueError(

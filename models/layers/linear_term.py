@@ -21,8 +21,9 @@ class LinearTerm(keras.layers.Layer):
     weight, 0 where it is missing; encoded by `buckets` or `piecewise_linear`, the
     weight that its encoder gives, of its bucket or between those of two boundaries.
     An `id_set` or `sequence` adds the *sum* of the weights of its ids, as though
-    each were a feature of its own, unlike the mean that embeddings are pooled by.
-    Runs in float32.
+    each were a feature of its own, unlike the mean that embeddings are pooled by; so
+    does an `attribute`. A `vector` adds its product with a weight vector of its own,
+    which has no penalty. Runs in float32.
 
     Args:
         inputs: the inputs.
@@ -33,7 +34,7 @@ class LinearTerm(keras.layers.Layer):
         min_frequency: see `FusedEmbedding`.
 
     Input shape:
-        Dict of `[batch]` and `[batch, length]` tensors, by name.
+        Dict of `[batch]`, `[batch, length]` and `[batch, width]` tensors, by name.
 
     Output shape:
         `[batch, 1]`.

@@ -26,7 +26,8 @@ class State:
 
     Attributes:
         names: names of the model's and the optimizer's variables.
-        model: all variables of the model, states of its random generators included.
+        model: all variables of the model, states of its random generators included,
+            but without what item tables fill.
         optimizer: all variables of the optimizer.
         best: the model's variables after the best epoch.
         records: what is known of each finished epoch. Learning rate, early stopping

@@ -61,6 +61,7 @@ def parsing_spec(inputs: Sequence[ModelInput]) -> dict[str, Any]:
             tf.float32 if i.kind == "value" else tf.int64,
         )
         for i in inputs
+        if i.is_tensor
     }
 
 
@@ -87,7 +88,7 @@ def read_examples(
 
     Args:
         files: TFRecord files.
-        inputs: tensors that the model reads.
+        inputs: what the model reads; item tables' part of it is in no example.
         label: name of the label; -1 where absent.
         weight: name of the rows' weight, if there is one.
         split: name of the split, for messages and the folder on disk.
@@ -107,6 +108,7 @@ def read_examples(
         DataError: a file is damaged, or the split holds what `SplitChecks` refuses.
         MachineError: `cache` is `disk`, and the folder cannot be written to.
     """
+    inputs = [i for i in inputs if i.is_tensor]
     packed = _packed(inputs, split, shard, cache, cache_directory)
     if packed is not None:
         columns = packed.open()
@@ -128,7 +130,7 @@ def read_examples(
     )
     checks = SplitChecks(inputs, label, weight, split)
     try:
-        _check_gzip(files, split)
+        check_gzip(files, split)
         _read(stream, checks, store, split)
         checks.finish()
         columns = store.finish()
@@ -192,7 +194,7 @@ def _read(
                 extra={"rows": checks.rows, "detail": f"reading {split} rows"},
             )
     except tf.errors.DataLossError as error:
-        raise _damaged(_damaged_file(stream.files), split, error.message) from error
+        raise damaged(damaged_file(stream.files), split, error.message) from error
     except tf.errors.InvalidArgumentError as error:
         raise DataError(
             "The rows do not hold what the model reads: "
@@ -217,16 +219,19 @@ def _in_arrays(
     )
 
 
-def _check_gzip(files: Sequence[pathlib.Path], split: str) -> None:
+def check_gzip(files: Sequence[pathlib.Path], split: str) -> None:
     """Reads all files to their checksums.
 
     TensorFlow takes a gzip file that was cut between two records for a shorter one.
+
+    Raises:
+        DataError: a gzipped file is damaged or cut off.
     """
     gzipped = [file for file in files if file.suffix == ".gz"]
     with concurrent.futures.ThreadPoolExecutor(_GZIP_CHECKS_AT_ONCE) as threads:
         for file, why in zip(gzipped, threads.map(_gzip_damage, gzipped), strict=True):
             if why:
-                raise _damaged(file, split, why)
+                raise damaged(file, split, why)
 
 
 def _gzip_damage(file: pathlib.Path) -> str | None:
@@ -239,7 +244,8 @@ def _gzip_damage(file: pathlib.Path) -> str | None:
     return None
 
 
-def _damaged(file: pathlib.Path, split: str, why: str) -> DataError:
+def damaged(file: pathlib.Path, split: str, why: str) -> DataError:
+    """The error that a damaged file is."""
     return DataError(
         f"A TFRecord file of the {split} split is damaged: {why.rstrip('.')}.",
         where=str(file),
@@ -247,7 +253,8 @@ def _damaged(file: pathlib.Path, split: str, why: str) -> DataError:
     )
 
 
-def _damaged_file(files: Sequence[pathlib.Path]) -> pathlib.Path:
+def damaged_file(files: Sequence[pathlib.Path]) -> pathlib.Path:
+    """The first of the files that cannot be read to its end."""
     for file in files:
         kind = "GZIP" if file.suffix == ".gz" else ""
         try:

@@ -7,7 +7,9 @@ import keras
 import tensorflow as tf
 
 from clickwright.models.losses.loss import Loss
+from clickwright.models.training.checkpoint import Checkpoint
 from clickwright.models.training.examples import Batch
+from clickwright.models.training.fit_params import FitParams
 from clickwright.models.training.step_parts import step_parts
 from clickwright.schemas.model_input import ModelInput
 
@@ -60,6 +62,19 @@ def infinite_part(model: keras.Model, loss: Loss, batch: Batch) -> str | None:
         if gradient is not None and not _finite(gradient):
             return f"the gradient of `{v.path}`"
     return _broken(model.non_trainable_variables)
+
+
+def mended_by(params: FitParams, checkpoint: Checkpoint | None) -> str:
+    """What to do about a loss that is not finite any more."""
+    fix = "lower `learning_rate` or `global_clipnorm`"
+    if params.precision != "float32":
+        fix += ", or set `precision: float32`"
+    if checkpoint is not None and checkpoint.file.exists():
+        fix += (
+            ". Changed parameters start anew; the same ones go on from the last good "
+            f"state, which stays in {checkpoint.directory}"
+        )
+    return fix
 
 
 def _broken(variables: Sequence[Any]) -> str | None:

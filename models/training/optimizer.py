@@ -15,7 +15,7 @@ from clickwright.models.optimizers.lazy_adamw import LazyAdamW
 from clickwright.models.optimizers.lazy_ftrl import LazyFtrl
 from clickwright.models.optimizers.row_optimizer import RowOptimizer
 from clickwright.models.optimizers.rowwise_adagrad import RowwiseAdagrad
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.fit_params import FitParams
 from clickwright.schemas.errors import ConfigError
 
 SPARSE_VALUES = 1_000_000
@@ -41,7 +41,7 @@ class Table:
     l2: float
 
 
-def choose_updates(model: keras.Model, params: TrainingParams) -> list[Table]:
+def choose_updates(model: keras.Model, params: FitParams) -> list[Table]:
     """Decides on each table of a model, and reports it.
 
     Raises:
@@ -78,7 +78,7 @@ def choose_updates(model: keras.Model, params: TrainingParams) -> list[Table]:
 
 
 def make_optimizer(
-    params: TrainingParams, tables: Sequence[Table]
+    params: FitParams, tables: Sequence[Table]
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a model with these tables."""
     sparse = [t for t in tables if t.sparse]
@@ -108,7 +108,7 @@ def without_penalties(tables: Sequence[Table]) -> Iterator[None]:
             variable.regularizer = regularizer
 
 
-def _choice(params: TrainingParams, values: int, l2: float | None) -> tuple[bool, str]:
+def _choice(params: FitParams, values: int, l2: float | None) -> tuple[bool, str]:
     if params.table_updates != "auto":
         return params.table_updates == "sparse", "as `table_updates` says"
     if values < SPARSE_VALUES:
@@ -127,7 +127,7 @@ def _l2(regularizer: Any) -> float | None:
     return None
 
 
-def _dense(params: TrainingParams, **clipping: Any) -> keras.optimizers.Optimizer:
+def _dense(params: FitParams, **clipping: Any) -> keras.optimizers.Optimizer:
     rate, epsilon = params.learning_rate, params.epsilon
     match params.optimizer:
         case "adam":
@@ -147,7 +147,7 @@ def _dense(params: TrainingParams, **clipping: Any) -> keras.optimizers.Optimize
             return LazyFtrl(rate, **clipping)
 
 
-def _of_tables(params: TrainingParams, l2: dict[str, float]) -> RowOptimizer:
+def _of_tables(params: FitParams, l2: dict[str, float]) -> RowOptimizer:
     rate, epsilon = params.learning_rate, params.epsilon
     match params.optimizer:
         case "adam":
@@ -160,5 +160,5 @@ def _of_tables(params: TrainingParams, l2: dict[str, float]) -> RowOptimizer:
             return LazyFtrl(rate, l1_regularization_strength=params.l1, l2=l2)
 
 
-def _decay(params: TrainingParams) -> float:
+def _decay(params: FitParams) -> float:
     return 0.01 if params.weight_decay is None else params.weight_decay

@@ -1,19 +1,17 @@
-"""Parameters of training."""
+"""Parameters of training click models."""
 
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, Literal
 
-import pydantic
 from pydantic import Field
 
-from clickwright.schemas.strict_yaml import StrictModel
+from clickwright.models.training.epoch_record import EpochRecord
+from clickwright.models.training.fit_params import INDIFFERENT, FitParams
 
-INDIFFERENT = frozenset(
-    {"checkpoint_seconds", "checkpoint_steps", "device", "tensorboard"}
-)
-"""Parameters that change nothing in what comes out."""
+__all__ = ["INDIFFERENT", "TrainingParams"]
 
 
-class TrainingParams(StrictModel):
+class TrainingParams(FitParams):
     """How a model is trained.
 
     Defaults are the protocol behind the BARS benchmark's figures (FuxiCTR): after each
@@ -22,45 +20,9 @@ class TrainingParams(StrictModel):
     the best epoch's weights are what comes out.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 100
-    """Most epochs; training mostly stops earlier."""
-    batch_size: Annotated[int, Field(ge=1)] = 4096
-    """Rows a step. The last, smaller batch of an epoch is used too."""
-    optimizer: Literal["adam", "adamw", "adagrad", "ftrl"] = "adam"
-    """Rule of the steps. Tables with sparse updates follow its lazy form; `adagrad`
-    then keeps one accumulator a row."""
-    table_updates: Literal["auto", "dense", "sparse"] = "auto"
-    """What a step moves of embedding tables. `dense`: all rows, each with its L2
-    penalty, as published figures have it; the time of a step grows with the table.
-    `sparse`: rows that the batch looks up, and their penalty. `auto`: sparse for
-    tables of a million values or more."""
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    """Learning rate at the start. `adagrad` and `ftrl` mostly want more."""
-    epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
-    """Epsilon of `adam`, `adamw` and `adagrad` (Keras itself defaults to 1e-7)."""
-    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
-    """Of `adamw`, whose decay it is; 0.01 when absent."""
-    l1: Annotated[float, Field(ge=0.0)] = 0.0
-    """L1 strength of `ftrl` on embedding tables; makes weights exactly zero."""
-    global_clipnorm: Annotated[float, Field(gt=0.0)] = 10.0
-    """Largest norm of the gradient of all weights together."""
-    early_stop: Annotated[int, Field(ge=1)] = 2
-    """Epochs in a row without improvement after which training stops."""
     monitor: Literal["auc", "auc_minus_logloss"] = "auc"
     """What decides on the validation split: the exact AUC, or AUC less log loss, as
     BARS has it for its x4 splits."""
-    min_delta: Annotated[float, Field(ge=0.0)] = 1e-6
-    """Least gain in the monitor that counts as an improvement."""
-    learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
-    """Factor on the learning rate after each epoch without improvement."""
-    min_learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
-    """The learning rate does not fall below."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Seed of initial weights, dropout and the order of the rows."""
-    seeds: Annotated[int, Field(ge=1, le=100)] = 1
-    """Trainings one after the other, from `seed`, `seed` + 1 ...; the one with the best
-    validation is exported, mean and deviation of all stand in
-    `training_summary.json`."""
     max_train_rows: Annotated[int, Field(ge=1)] | None = None
     """Only this many rows, from the start of the training split; all when absent."""
     positive_weight: Annotated[float, Field(gt=0.0)] = 1.0
@@ -73,36 +35,17 @@ class TrainingParams(StrictModel):
     """Where parsed rows are kept between epochs. `auto`: in memory where a split takes
     at most a quarter of what is free, else on disk next to the checkpoint, else
     nowhere. `none` parses the files anew each epoch, and shuffles within a buffer."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Arithmetic of the layers; weights, embeddings, logits and losses stay float32.
-    The mixed ones pay on accelerators. `mixed_float16` scales the loss by itself."""
-    jit_compile: bool = False
-    """Whether XLA compiles the training step. Slower on CPUs, and each size of batch
-    is compiled anew."""
-    device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where training runs; `auto` takes a GPU if there is one."""
-    strategy: Literal["none", "mirrored"] = "none"
-    """`mirrored` deals every batch to all devices of the kind, sums their gradients
-    and keeps a copy of the model on each. Batch normalization takes the statistics of
-    a device's share. With a single device it is `none`."""
-    checkpoint_seconds: Annotated[float, Field(gt=0.0)] = 300.0
-    """Seconds after which the state is kept within an epoch; it is always kept after
-    one."""
-    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps after which the state is kept within an epoch, whatever the time."""
-    tensorboard: Literal["scalars", "histograms", "off"] = "scalars"
-    """What TensorBoard gets after an epoch: the log's figures and the norm of the
-    gradient; also the norms of embedding rows by table and the gradients by layer, on
-    the first batch; or nothing."""
 
-    @pydantic.model_validator(mode="after")
-    def _fitting(self) -> Self:
-        if self.jit_compile and self.strategy == "mirrored":
-            raise ValueError("`jit_compile` does not go with `strategy: mirrored`")
-        if self.weight_decay is not None and self.optimizer != "adamw":
-            raise ValueError("`weight_decay` goes with `optimizer: adamw` alone")
-        if self.l1 and self.optimizer != "ftrl":
-            raise ValueError("`l1` goes with `optimizer: ftrl` alone")
-        if self.seed + self.seeds > 2**32:
-            raise ValueError("`seed` + `seeds` must not exceed 2 ** 32")
-        return self
+    def monitored(self, record: EpochRecord) -> float | None:
+        """The AUC, or AUC less log loss; NaN where they are not known."""
+        auc = math.nan if record.valid_auc is None else record.valid_auc
+        if self.monitor == "auc":
+            return auc
+        return auc - (
+            math.nan if record.valid_logloss is None else record.valid_logloss
+        )
+
+    def said_of(self, record: EpochRecord) -> str:
+        """The AUC on the validation split."""
+        auc = record.valid_auc
+        return "" if auc is None else f"valid AUC {auc:.4f}"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.fit_params import FitParams
 from clickwright.schemas.errors import ConfigError
 
 
 @contextlib.contextmanager
-def placement(params: TrainingParams) -> Iterator[None]:
+def placement(params: FitParams) -> Iterator[None]:
     """Models and trainers made inside run as the parameters say.
 
     Device, strategy and Keras' dtype policy hold inside alone.
@@ -34,16 +34,16 @@ def placement(params: TrainingParams) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def default_device(params: TrainingParams) -> str | None:
+def default_device(params: FitParams) -> str | None:
     """The device of all work; None where TensorFlow or the strategy chooses."""
     return "/CPU:0" if params.device == "cpu" and not _mirrors(params) else None
 
 
-def _mirrors(params: TrainingParams) -> bool:
+def _mirrors(params: FitParams) -> bool:
     return params.strategy == "mirrored" and len(check_device(params)) > 1
 
 
-def check_device(params: TrainingParams) -> list[str]:
+def check_device(params: FitParams) -> list[str]:
     """Names of the devices that the parameters ask for.
 
     Raises:

@@ -3,7 +3,7 @@
 import math
 
 from clickwright.models.training.epoch_record import EpochRecord
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.fit_params import FitParams
 
 
 class Plateau:
@@ -16,7 +16,7 @@ class Plateau:
         params: the rules.
     """
 
-    def __init__(self, params: TrainingParams) -> None:
+    def __init__(self, params: FitParams) -> None:
         self._params = params
         self.best = -math.inf
         """Highest value so far."""
@@ -32,8 +32,13 @@ class Plateau:
         return self._bad_epochs >= self._params.early_stop
 
     def update(self, record: EpochRecord) -> bool:
-        """Takes the record of an epoch; returns whether that epoch is the best yet."""
-        value = monitored(record, self._params)
+        """Takes the record of an epoch; returns whether that epoch is the best yet.
+
+        An epoch without validation changes nothing.
+        """
+        value = self._params.monitored(record)
+        if value is None:
+            return False
         if value > self.best + self._params.min_delta:
             self.best = value
             self.best_epoch = record
@@ -45,11 +50,3 @@ class Plateau:
             self._params.min_learning_rate,
         )
         return False
-
-
-def monitored(record: EpochRecord, params: TrainingParams) -> float:
-    """The value that decides after an epoch; NaN where it is not known."""
-    auc = math.nan if record.valid_auc is None else record.valid_auc
-    if params.monitor == "auc":
-        return auc
-    return auc - (math.nan if record.valid_logloss is None else record.valid_logloss)

@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import logging
-import math
 import pathlib
 import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
@@ -16,6 +15,7 @@ from clickwright.models.losses.loss import Loss
 from clickwright.models.training.checkpoint import Checkpoint
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import Examples
+from clickwright.models.training.fit_params import FitParams
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.placement import placement
 from clickwright.models.training.plateau import Plateau
@@ -27,6 +27,24 @@ SUMMARY_FILE_NAME = "training_summary.json"
 logger = logging.getLogger(__name__)
 
 
+P = TypeVar("P", bound=FitParams)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A trained model.
+
+    Attributes:
+        model: it, with the weights of its best epoch.
+        records: what is known of each epoch.
+        measured: further metrics.
+    """
+
+    model: keras.Model
+    records: tuple[EpochRecord, ...]
+    measured: Mapping[str, float]
+
+
 @dataclasses.dataclass(frozen=True)
 class SeedRun:
     """One of the trainings.
@@ -35,8 +53,8 @@ class SeedRun:
         seed: its seed.
         records: what is known of each epoch.
         best_epoch: number of the epoch whose weights it left.
-        metrics: `valid_auc` and `valid_logloss` of that epoch, and what was measured
-            beside.
+        metrics: what the validation split said of that epoch, such as `valid_auc`, and
+            what was measured beside.
     """
 
     seed: int
@@ -131,6 +149,38 @@ def train_seeds(
             another model.
         MachineError: a state cannot be written.
     """
+
+    def fit(
+        own: TrainingParams, checkpoint: Checkpoint | None, log: TrainingLog
+    ) -> Fitted:
+        trainer = Trainer(build(), own, loss)
+        records = trainer.train(train, valid, checkpoint, log)
+        return Fitted(trainer.model, records, measure(trainer) if measure else {})
+
+    runs = repeat(
+        fit, params, train.rows, checkpoints=checkpoints, log_directory=log_directory
+    )
+    return dataclasses.replace(runs, model=_plain(runs.model, build, params))
+
+
+def repeat(
+    fit: Callable[[P, Checkpoint | None, TrainingLog], Fitted],
+    params: P,
+    rows: int,
+    *,
+    checkpoints: pathlib.Path | None = None,
+    log_directory: pathlib.Path | None = None,
+) -> SeedRuns:
+    """Calls `fit` for `params.seed`, `params.seed` + 1 ..., `params.seeds` times.
+
+    Args:
+        fit: trains a model with these parameters, kept and logged there, and finds
+            seed, device, strategy and precision set.
+        params: how to train.
+        rows: rows of the training split.
+        checkpoints: see `train_seeds`.
+        log_directory: see `train_seeds`.
+    """
     runs: list[SeedRun] = []
     best: tuple[float, SeedRun, keras.Model] | None = None
     for n in range(params.seeds):
@@ -143,19 +193,16 @@ def train_seeds(
             title = f"seed {n + 1}/{params.seeds}"
         with placement(own):
             keras.utils.set_random_seed(own.seed)
-            trainer = Trainer(build(), own, loss)
-            log = TrainingLog(logs, own, train.rows, title)
-            records = trainer.train(train, valid, checkpoint, log)
-            measured = measure(trainer) if measure else {}
-        run, value = _run(own, records, measured)
+            fitted = fit(own, checkpoint, TrainingLog(logs, own, rows, title))
+        run, value = _run(own, fitted)
         logger.info("seed %d, epoch %d: %s", run.seed, run.best_epoch, run.metrics)
         runs.append(run)
         if best is None or value > best[0]:
-            best = value, run, trainer.model
+            best = value, run, fitted.model
     if best is None:
         raise ValueError(f"`seeds` must be 1 or more. Received: {params.seeds}")
     _, chosen, model = best
-    result = SeedRuns(tuple(runs), chosen, _plain(model, build, params))
+    result = SeedRuns(tuple(runs), chosen, model)
     if log_directory is not None:
         if params.seeds > 1:
             log_file = log_directory / f"seed-{chosen.seed}" / LOG_FILE_NAME
@@ -178,23 +225,12 @@ def _plain(
     return plain
 
 
-def _run(
-    params: TrainingParams,
-    records: tuple[EpochRecord, ...],
-    measured: Mapping[str, float],
-) -> tuple[SeedRun, float]:
+def _run(params: FitParams, fitted: Fitted) -> tuple[SeedRun, float]:
     """The run, and its value of the monitor."""
     plateau = Plateau(params)
-    for record in records:
+    for record in fitted.records:
         plateau.update(record)
-    chosen = plateau.best_epoch or records[0]
-    metrics = {
-        "valid_auc": _number(chosen.valid_auc),
-        "valid_logloss": _number(chosen.valid_logloss),
-        **measured,
-    }
-    return SeedRun(params.seed, records, chosen.epoch, metrics), plateau.best
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+    chosen = plateau.best_epoch or fitted.records[0]
+    metrics = {**chosen.metrics, **fitted.measured}
+    run = SeedRun(params.seed, fitted.records, chosen.epoch, metrics)
+    return run, plateau.best

@@ -3,43 +3,47 @@
 TFX takes it by its dotted path and reloads this module, so no class lives here.
 """
 
-import functools
 import logging
 import pathlib
 import shutil
 from typing import Any
 
+import keras
 import tensorflow_transform as tft
 
 from clickwright.models import registry
-from clickwright.models.export import export
 from clickwright.models.export_params import ExportParams
-from clickwright.models.freeze_numeric import (
-    check_freezable,
-    freeze_numeric,
-    scaled_ranges,
-)
-from clickwright.models.preprocessing import SAMPLE_WEIGHT
-from clickwright.models.training.data import example_files, read_examples
-from clickwright.models.training.examples import Examples
+from clickwright.models.freeze_numeric import check_freezable
+from clickwright.models.item_tables import fill_item_tables
+from clickwright.models.item_vocabulary import vocabulary_values
+from clickwright.models.training.data import example_files
 from clickwright.models.training.fingerprint import fingerprint
-from clickwright.models.training.numeric_fields import write_numeric_fields
 from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
-from clickwright.models.training.repeat import train_seeds
+from clickwright.models.training.retrieval_params import RetrievalTrainingParams
+from clickwright.models.training.run_click import run_click
+from clickwright.models.training.run_retrieval import run_retrieval
+from clickwright.models.training.training_params import TRAINING_PARAMS
+from clickwright.models.training.work import Work
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.item_table import ItemTable, vocabulary_digest
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
 
 HYPERPARAMETER = "discretization_plan"
 """Key of the Trainer's hyperparameters that holds a plan, as a dict."""
+ITEM_TABLES = "item_tables"
+"""Key of the Trainer's hyperparameters that holds item tables: a folder an entity."""
 
 logger = logging.getLogger(__name__)
 
 
 def run_fn(fn_args: Any) -> None:
     """Trains the model that the configuration names and exports the best epoch.
+
+    How a model is trained and exported follows from its task: see `run_click` and
+    `run_retrieval`.
 
     After each epoch, and now and then within one, the whole state is kept below
     `checkpoint_dir`, under a name that depends on spec, model, training parameters
@@ -57,31 +61,39 @@ def run_fn(fn_args: Any) -> None:
 
             * `spec`: the feature spec as JSON;
             * `model`: `{"name": ..., "params": {...}}`;
-            * `training`: fields of `TrainingParams`;
+            * `training`: fields of `TrainingParams`, or of `RetrievalTrainingParams`
+              where the model is for retrieval;
             * `checkpoint_dir`: folder of checkpoints, or null for none;
             * `export`: fields of `ExportParams`; absent for none.
 
             The plan of the numeric features is the one that `hyperparameters` hold
-            as `discretization_plan`, else the one beside the transform graph.
+            as `discretization_plan`, else the one beside the transform graph. The
+            item tables are those of `hyperparameters`' `item_tables`, `{entity:
+            folder}`; they fill the model's frozen tables.
 
     Raises:
         ConfigError: model or training parameters are not valid, the plan is not
-            there or of another spec, the device asked for is not there, a batch is
-            larger than the training split, or training diverged.
+            there or of another spec, an item table is not there or of another
+            vocabulary, the device asked for is not there, a batch is larger than the
+            training split, or training diverged.
         DataError: a split cannot be learned from, or a file is damaged.
         MachineError: checkpoint or model cannot be written.
     """
     config = fn_args.custom_config
     spec = FeatureSpec.model_validate_json(config["spec"])
-    params = strict_yaml.parse(TrainingParams, config["training"], "training")
-    check_device(params)
     name = config["model"]["name"]
+    task = registry.entry(name).task
+    params = strict_yaml.parse(TRAINING_PARAMS[task], config["training"], "training")
+    check_device(params)
     model_params = registry.parse_params(name, config["model"].get("params") or {})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     plan = _plan(spec, fn_args)
-    inputs = spec.model_inputs(
-        vocabulary_sizes(spec, transform), plan.encodings() if plan else None
-    )
+    tables = _item_tables(spec, fn_args)
+    sizes = vocabulary_sizes(spec, transform)
+    for folder in tables.values():
+        attributes = ItemTable.read(folder).attributes
+        sizes |= {name: column.values for name, column in attributes.items()}
+    inputs = spec.model_inputs(sizes, plan.encodings() if plan else None)
 
     export_params = strict_yaml.parse(
         ExportParams, config.get("export") or {}, "export"
@@ -96,6 +108,7 @@ def run_fn(fn_args: Any) -> None:
         "model": {"name": name, "params": model_params.model_dump(mode="json")},
         "training": params.model_dump(mode="json", exclude=set(INDIFFERENT)),
         "inputs": [i.to_dict() for i in inputs],
+        "item_tables": {entity: str(folder) for entity, folder in tables.items()},
     }
     state: pathlib.Path | None = None
     if config.get("checkpoint_dir") is not None:
@@ -104,48 +117,33 @@ def run_fn(fn_args: Any) -> None:
         state = pathlib.Path(config["checkpoint_dir"]) / fingerprint(
             settings, files, graph
         )
-    read = functools.partial(
-        read_examples,
-        inputs=inputs,
-        label=spec.label,
-        weight=SAMPLE_WEIGHT if spec.weight else None,
-        cache=params.cache,
-        cache_directory=state / "rows" if state else None,
-    )
-    train = read(
-        train_files,
-        split="train",
-        max_rows=params.max_train_rows,
-        negative_sampling_rate=params.negative_sampling_rate,
-    )
-    _check_batch_size(params, train)
-    valid = read(valid_files, split="valid")
+    digests = {
+        entity: vocabulary_digest(vocabulary_values(spec, transform, entity))
+        for entity in tables
+    }
 
-    log_directory = pathlib.Path(fn_args.model_run_dir)
-    runs = train_seeds(
-        lambda: registry.build(name, inputs, model_params),
-        params,
-        train,
-        valid,
-        loss=registry.loss(name, model_params),
-        checkpoints=state,
-        log_directory=log_directory,
+    def build() -> keras.Model:
+        model = registry.build(name, inputs, model_params)
+        fill_item_tables(model, tables, digests)
+        return model
+
+    work = Work(
+        name=name,
+        spec=spec,
+        inputs=inputs,
+        transform=transform,
+        build=build,
+        train_files=train_files,
+        valid_files=valid_files,
+        state=state,
+        log_directory=pathlib.Path(fn_args.model_run_dir),
+        serving_directory=pathlib.Path(fn_args.serving_model_dir),
     )
-    model = runs.model
-    write_numeric_fields(model, log_directory)
-    if plan is not None and export_params.freeze_numeric is not None:
-        model, report = freeze_numeric(
-            model, scaled_ranges(plan), export_params.freeze_numeric.max_error
-        )
-        report.write(log_directory)
-    export(
-        model,
-        transform,
-        spec,
-        pathlib.Path(fn_args.serving_model_dir),
-        params.negative_sampling_rate,
-        plan,
-    )
+    if isinstance(params, TrainingParams):
+        freeze = export_params.freeze_numeric
+        run_click(work, params, registry.loss(name, model_params), plan, freeze)
+    elif isinstance(params, RetrievalTrainingParams):
+        run_retrieval(work, params)
     if state is not None:
         shutil.rmtree(state, ignore_errors=True)
 
@@ -161,6 +159,19 @@ def vocabulary_sizes(
     }
 
 
+def _item_tables(spec: FeatureSpec, fn_args: Any) -> dict[str, pathlib.Path]:
+    """The folder of each entity's item table."""
+    given = (getattr(fn_args, "hyperparameters", None) or {}).get(ITEM_TABLES, {})
+    for entity in spec.item_entities():
+        if entity not in given:
+            raise ConfigError(
+                f"The spec has item features of `{entity}`, and there is no item table.",
+                where=f"hyperparameters, `{ITEM_TABLES}`",
+                fix=f"give the folder that ItemTableGen wrote for `{entity}`",
+            )
+    return {entity: pathlib.Path(given[entity]) for entity in spec.item_entities()}
+
+
 def _plan(spec: FeatureSpec, fn_args: Any) -> DiscretizationPlan | None:
     """The plan of the spec's numeric features; None where it has none."""
     if not spec.numeric_features():
@@ -172,13 +183,3 @@ def _plan(spec: FeatureSpec, fn_args: Any) -> DiscretizationPlan | None:
         plan = DiscretizationPlan.model_validate(given, strict=False)
     plan.check(spec)
     return plan
-
-
-def _check_batch_size(params: TrainingParams, train: Examples) -> None:
-    if params.batch_size > train.rows:
-        raise ConfigError(
-            f"A batch of {params.batch_size} rows is larger than the training split, "
-            f"of which an epoch sees {train.rows} rows.",
-            where="training.batch_size",
-            fix=f"set `batch_size` to {train.rows} or less",
-        )

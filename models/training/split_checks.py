@@ -36,7 +36,7 @@ class SplitChecks:
         self._values = [i.name for i in inputs if i.kind == "value"]
         self._may_be_missing = {i.name for i in inputs if i.may_be_missing}
         self._tables: Mapping[str, int] = {
-            i.name: i.rows for i in inputs if i.rows is not None
+            i.name: i.rows for i in inputs if i.rows is not None and i.is_tensor
         }
         self._not_finite: dict[str, int] = {}
         self._negative_weights = 0

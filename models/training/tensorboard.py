@@ -29,7 +29,10 @@ class TensorBoard:
     def epoch_ended(self, record: EpochRecord) -> None:
         """Writes the record's figures."""
         with self._writer.as_default(step=record.epoch):
-            for name, value in record.model_dump(exclude={"epoch"}).items():
+            figures = record.model_dump(exclude={"epoch", "valid"})
+            if record.valid is not None:
+                figures |= record.metrics
+            for name, value in figures.items():
                 if value is not None:
                     tf.summary.scalar(name, value)
         self._writer.flush()

@@ -1,11 +1,6 @@
-"""The training loop."""
+"""Training of click models."""
 
-import itertools
-import logging
-import math
-import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -18,30 +13,28 @@ from clickwright.models.losses.loss import Loss
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.scoring import scoring_model
-from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
-from clickwright.models.training.divergence import infinite_column, infinite_part
-from clickwright.models.training.epoch_part import EpochPart
-from clickwright.models.training.epoch_record import EpochRecord
+from clickwright.models.training.checkpoint import Checkpoint
+from clickwright.models.training.divergence import (
+    infinite_column,
+    infinite_part,
+    mended_by,
+)
 from clickwright.models.training.examples import BATCH_DTYPES, Batch, Examples, cut
 from clickwright.models.training.optimizer import (
     choose_updates,
-    make_optimizer,
     without_penalties,
 )
 from clickwright.models.training.packing import Packing
 from clickwright.models.training.params import TrainingParams
-from clickwright.models.training.placement import default_device
-from clickwright.models.training.plateau import Plateau
 from clickwright.models.training.training_log import TrainingLog
+from clickwright.models.training.training_loop import TrainingLoop
 from clickwright.schemas.errors import ConfigError, DataError
 
 _PREDICT_BATCH = 8192
 
-logger = logging.getLogger(__name__)
 
-
-class Trainer:
-    """Trains a model, epoch by epoch, and leaves the best epoch's weights in it.
+class Trainer(TrainingLoop[keras.Model, TrainingParams, Examples]):
+    """Trains a click model, epoch by epoch, and leaves the best epoch's weights in it.
 
     The loss is taken from the logit in front of the model's `probability` layer, or
     from its `logits` where it gives several, plus the model's own penalties. Rows
@@ -50,6 +43,9 @@ class Trainer:
     Under a distribution strategy each replica works on its share of a batch; losses
     and penalties count by the share of the weights and rows that a replica has, so
     that the sum of the gradients is that of the whole batch.
+
+    What item tables fill stays as it is; best weights and checkpoints leave it out, and
+    whoever builds the model for a resumed training fills it again.
 
     Model and trainer are made inside `placement(params)`, which sets device, strategy
     and precision.
@@ -63,25 +59,15 @@ class Trainer:
     def __init__(
         self, model: keras.Model, params: TrainingParams, loss: Loss | None = None
     ) -> None:
-        self.model = model
-        self._params = params
+        self._tables = choose_updates(model, params)
+        super().__init__(model, params, self._tables)
         self._loss = loss or CrossEntropy()
         logits = model.output.get(LOGITS, model.get_layer("probability").input)
         self._logit_model = keras.Model(model.input, logits)
         self._score_model = scoring_model(model, params.negative_sampling_rate)
-        self._tables = choose_updates(model, params)
         self._sparse = {t.variable.path for t in self._tables if t.sparse}
-        self._optimizer = make_optimizer(params, self._tables)
-        self._optimizer.build(model.trainable_variables)
-        if params.precision == "mixed_float16":
-            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
-            self._optimizer.build(model.trainable_variables)
-        self._device = default_device(params)
         self._strategy = tf.distribute.get_strategy()
         self._replicas = self._strategy.num_replicas_in_sync
-        # Sum of the rows' losses and of their weights, in this epoch.
-        self._sums = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
-        self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         features = {
             name: tf.TensorSpec(
                 tensor.shape, BATCH_DTYPES[np.dtype(tensor.dtype).kind], name
@@ -99,74 +85,6 @@ class Trainer:
         )
         self._predict = tf.function(self._probability, [features])
 
-    def train(
-        self,
-        train: Examples,
-        valid: Examples,
-        checkpoint: Checkpoint | None = None,
-        log: TrainingLog | None = None,
-    ) -> tuple[EpochRecord, ...]:
-        """Trains until the monitor has stopped improving on the validation split.
-
-        Args:
-            train: rows to learn from.
-            valid: rows that decide.
-            checkpoint: where the state is kept, after each epoch and now and then
-                within one. A training that finds one there goes on from it, and ends
-                as though it had never stopped.
-            log: told about steps and epochs.
-
-        Returns:
-            What is known of each epoch.
-
-        Raises:
-            ConfigError: loss or weights are not finite any more; names the layer.
-            DataError: an input holds infinite values or NaN, or the checkpoint
-                belongs to another model.
-            MachineError: the checkpoint cannot be written.
-        """
-        log = log or TrainingLog(None, self._params, train.rows)
-        plateau = Plateau(self._params)
-        records: list[EpochRecord] = []
-        best: Arrays = self._values()
-        part = EpochPart()
-        state = checkpoint.load() if checkpoint else None
-        if checkpoint is not None and state is not None:
-            logger.info(
-                "resuming after epoch %d and %d steps",
-                len(state.records),
-                state.part.steps,
-            )
-            self._restore(state, checkpoint)
-            best, part = state.best, state.part
-            for record in state.records:
-                records.append(record)
-                plateau.update(record)
-                log.epoch_ended(record)
-
-        def keep(part: EpochPart) -> None:
-            if checkpoint is not None:
-                checkpoint.save(self._state(best, tuple(records), part))
-
-        while len(records) < self._params.epochs and not plateau.stop:
-            self._optimizer.learning_rate.assign(plateau.learning_rate)
-            number = len(records) + 1
-            part = self._epoch(train, number, part, keep, checkpoint, log)
-            record = self._validated(valid, part, records)
-            part = EpochPart()
-            records.append(record)
-            if plateau.update(record):
-                best = self._values()
-            keep(part)
-            log.epoch_ended(record)
-            if log.inspects:
-                first = next(iter(train.batches(self._params.batch_size)))
-                # Penalties of tables with sparse updates would make gradients dense.
-                with without_penalties(self._tables):
-                    log.inspected(number, self._logit_model, self._loss, first)
-        self._assign(self.model.variables, best)
-        return tuple(records)
-
     def predict(
         self, examples: Examples
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -182,70 +100,23 @@ class Trainer:
             np.concatenate(weights),
         )
 
-    def _epoch(
-        self,
-        train: Examples,
-        number: int,
-        part: EpochPart,
-        keep: Callable[[EpochPart], None],
-        checkpoint: Checkpoint | None,
-        log: TrainingLog,
-    ) -> EpochPart:
-        """Trains from `part` of the epoch to its end."""
-        steps, rows = part.steps, part.rows
-        self._sums.assign([part.loss, part.weight])
-        self._finite_steps.assign(steps)
-        kept_at = time.monotonic()
-        started = kept_at - part.seconds
+    def _batches(self, train: Examples, epoch: int, start: int) -> Iterator[Batch]:
+        seed = (self._params.seed, epoch)
+        return train.batches(self._params.batch_size, seed, start)
 
-        def now() -> EpochPart:
-            loss, weight = self._sums.numpy().tolist()
-            seconds = time.monotonic() - started
-            part = EpochPart(
-                steps=steps, rows=rows, seconds=seconds, loss=loss, weight=weight
-            )
-            if not (math.isfinite(loss) and self._weights_finite()):
-                raise self._diverged(train, number, checkpoint)
-            return part
+    def _train_on_batch(self, epoch: int, batch: Batch) -> int:
+        self._step(*self._dealt(batch))
+        return len(batch.labels)
 
-        for batch in train.batches(
-            self._params.batch_size, (self._params.seed, number), steps
-        ):
-            self._step(*self._dealt(batch))
-            steps += 1
-            rows += len(batch.labels)
-            # Reading the loss waits for the device, so it happens now and then.
-            if log.step_ended(number, rows) and not self._loss_finite():
-                break
-            if checkpoint is not None and self._due(steps, kept_at):
-                keep(now())
-                kept_at = time.monotonic()
-        return now()
+    def _validated(self, valid: Examples, epoch: int) -> dict[str, Any]:
+        rows = self.predict(valid)
+        return {"valid_auc": area_under_roc(*rows), "valid_logloss": log_loss(*rows)}
 
-    def _due(self, steps: int, kept_at: float) -> bool:
-        every = self._params.checkpoint_steps
-        if every is not None and steps % every == 0:
-            return True
-        return time.monotonic() - kept_at > self._params.checkpoint_seconds
-
-    def _validated(
-        self, valid: Examples, part: EpochPart, records: list[EpochRecord]
-    ) -> EpochRecord:
-        """Ends the epoch whose training is done."""
-        started = time.monotonic()
-        labels, probabilities, weights = self.predict(valid)
-        seconds = part.seconds + time.monotonic() - started
-        before = records[-1] if records else None
-        return EpochRecord(
-            epoch=len(records) + 1,
-            step=part.steps + (before.step if before else 0),
-            seconds=seconds + (before.seconds if before else 0.0),
-            loss=part.loss / part.weight if part.weight else None,
-            valid_auc=area_under_roc(labels, probabilities, weights),
-            valid_logloss=log_loss(labels, probabilities, weights),
-            learning_rate=float(self._optimizer.learning_rate.numpy()),
-            examples_per_second=part.rows / part.seconds,
-        )
+    def _inspect(self, epoch: int, train: Examples, log: TrainingLog) -> None:
+        first = next(iter(train.batches(self._params.batch_size)))
+        # Penalties of tables with sparse updates would make gradients dense.
+        with without_penalties(self._tables):
+            log.inspected(epoch, self._logit_model, self._loss, first)
 
     def _dealt(self, batch: Batch) -> Any:
         """The packed batch, or its shares where there are several replicas."""
@@ -336,23 +207,11 @@ class Trainer:
         with tf.device(self._device):
             return self._score_model(features, training=False)
 
-    def _loss_finite(self) -> bool:
-        return math.isfinite(self._sums.numpy()[0])
-
-    def _weights_finite(self) -> bool:
-        return all(
-            bool(tf.reduce_all(tf.math.is_finite(v.value)))
-            for v in self.model.variables
-            if tf.as_dtype(v.dtype).is_floating
-        )
-
     def _diverged(
         self, train: Examples, epoch: int, checkpoint: Checkpoint | None
     ) -> ConfigError | DataError:
         step = int(self._finite_steps.numpy())
-        batches = train.batches(
-            self._params.batch_size, (self._params.seed, epoch), step
-        )
+        batches = self._batches(train, epoch, step)
         # Without a loss that is not finite the weights are at fault, whatever batch.
         batch = next(iter(batches), None) or next(
             iter(train.batches(self._params.batch_size))
@@ -365,60 +224,14 @@ class Trainer:
                 "feature spec",
             )
         part = infinite_part(self._logit_model, self._loss, batch)
-        fix = "lower `learning_rate` or `global_clipnorm`"
-        if self._params.precision != "float32":
-            fix += ", or set `precision: float32`"
-        if checkpoint is not None and checkpoint.file.exists():
-            fix += (
-                ". Changed parameters start anew; the same ones go on from the last "
-                f"good state, which stays in {checkpoint.directory}"
-            )
         return ConfigError(
             f"Infinite values or NaN in {part or 'the training loss'}: the training "
             f"loss is not a finite number any more (epoch {epoch}, step {step + 1}, "
             f"learning rate {float(self._optimizer.learning_rate.numpy()):g}, seed "
             f"{self._params.seed}).",
             where="training",
-            fix=fix,
+            fix=mended_by(self._params, checkpoint),
         )
-
-    def _values(self) -> list[np.ndarray[Any, Any]]:
-        return [v.numpy() for v in self.model.variables]
-
-    def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self._optimizer.variables]
-
-    def _state(
-        self, best: Arrays, records: tuple[EpochRecord, ...], part: EpochPart
-    ) -> State:
-        names = tuple(v.path for v in self._variables())
-        optimizer = [v.numpy() for v in self._optimizer.variables]
-        return State(names, self._values(), optimizer, best, records, part)
-
-    def _restore(self, state: State, checkpoint: Checkpoint) -> None:
-        stored = zip(state.names, [*state.model, *state.optimizer], strict=True)
-        for kept, variable in itertools.zip_longest(stored, self._variables()):
-            found = "nothing" if kept is None else _described(kept[0], kept[1].shape)
-            wanted = (
-                "nothing"
-                if variable is None
-                else _described(variable.path, variable.shape)
-            )
-            if _canonical(found) != _canonical(wanted):
-                raise DataError(
-                    "The training checkpoint is of another model or optimizer: it "
-                    f"holds {found} where {wanted} is wanted.",
-                    where=str(checkpoint.file),
-                    fix="choose another folder, or delete this one to train from the "
-                    "beginning",
-                )
-        self._assign(self.model.variables, state.model)
-        self._assign(self._optimizer.variables, state.optimizer)
-
-    @staticmethod
-    def _assign(variables: Any, values: Any) -> None:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
 
 
 def _scaled(gradient: Any, factor: Any) -> Any:
@@ -427,12 +240,3 @@ def _scaled(gradient: Any, factor: Any) -> Any:
             gradient.values * factor, gradient.indices, gradient.dense_shape
         )
     return gradient * factor
-
-
-def _described(name: str, shape: Any) -> str:
-    return f"`{name}` {list(shape)}"
-
-
-def _canonical(described: str) -> str:
-    """Without the numbers that Keras gives to layers, which differ by the process."""
-    return re.sub(r"_\d+(?=[/_`])", "", described)

@@ -9,7 +9,7 @@ import keras
 from clickwright.models.losses.loss import Loss
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import Batch
-from clickwright.models.training.params import TrainingParams
+from clickwright.models.training.fit_params import FitParams
 from clickwright.models.training.tensorboard import TensorBoard
 
 LOG_FILE_NAME = "training_log.jsonl"
@@ -27,21 +27,25 @@ class TrainingLog:
         params: the training's parameters.
         rows: rows of the training split.
         title: stands before the epoch in progress messages.
+
+    Attributes:
+        epochs: most epochs that the training has.
     """
 
     def __init__(
         self,
         directory: pathlib.Path | None,
-        params: TrainingParams,
+        params: FitParams,
         rows: int,
         title: str = "",
     ) -> None:
         self._file: pathlib.Path | None = None
         self._tensorboard: TensorBoard | None = None
-        self._epochs = params.epochs
+        self._params = params
+        self.epochs = params.epochs
         self._rows = rows
         self._title = f"{title}, " if title else ""
-        self._auc = ""
+        self._valid = ""
         self._shown_at = 0.0
         self._epoch = 0
         self._epoch_began = (0.0, 0)
@@ -73,8 +77,9 @@ class TrainingLog:
                 file.write(record.model_dump_json() + "\n")
         if self._tensorboard is not None:
             self._tensorboard.epoch_ended(record)
-        auc, speed = record.valid_auc, record.examples_per_second
-        self._auc = "" if auc is None else f", valid AUC {auc:.4f}"
+        speed = record.examples_per_second
+        valid = self._params.said_of(record)
+        self._valid = f", {valid}" if valid else ""
         said = "" if speed is None else f", {_thousands(speed)} examples/s"
         self._show(record.epoch, self._rows, said)
 
@@ -100,10 +105,11 @@ class TrainingLog:
             "training",
             extra={
                 "rows": (epoch - 1) * self._rows + rows,
-                "total": self._epochs * self._rows,
+                "total": self.epochs * self._rows,
                 # Of the epoch: early stopping leaves the training's end unknown.
                 "fraction": min(rows / self._rows, 1.0) if self._rows else None,
-                "detail": f"{self._title}epoch {epoch}/{self._epochs}{self._auc}{said}",
+                "detail": f"{self._title}epoch {epoch}/{self.epochs}"
+                f"{self._valid}{said}",
             },
         )
 

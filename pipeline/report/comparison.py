@@ -98,6 +98,34 @@ METRICS = (
     ),
 )
 
+RANKING = (
+    Metric(
+        "hr@10",
+        "HR@10",
+        "higher",
+        "Share of the requests that find something they want among the best ten items.",
+    ),
+    Metric(
+        "ndcg@10",
+        "NDCG@10",
+        "higher",
+        "How far up among the best ten items stands what is wanted: 1 is on top.",
+    ),
+    Metric(
+        "mrr@10",
+        "MRR@10",
+        "higher",
+        "Mean of one over the first rank, within the best ten items, of what is wanted.",
+    ),
+    Metric(
+        "recall@20",
+        "Recall@20",
+        "higher",
+        "Share of what is wanted that stands among the best twenty items.",
+    ),
+)
+"""Of retrieval models, in place of the others."""
+
 
 @dataclass(frozen=True)
 class MetricRow:
@@ -120,6 +148,45 @@ class MetricRow:
         return self.metric.compare(self.test, self.bayes)
 
 
+@dataclass(frozen=True)
+class AblationTable:
+    """Metrics of the model on test, and with parts of its input taken away.
+
+    Attributes:
+        metrics: what the columns are.
+        rows: name, and for each metric the value and its change against the whole.
+    """
+
+    metrics: tuple[Metric, ...]
+    rows: tuple[tuple[str, tuple[tuple[float | None, Difference | None], ...]], ...]
+
+
+def ablation_table(
+    test: Mapping[str, float], ablations: Mapping[str, Mapping[str, float]]
+) -> AblationTable | None:
+    """Returns the table; None where there are no ablations."""
+    if not ablations:
+        return None
+    chosen = tuple(m for m in METRICS if any(m.key in a for a in ablations.values()))
+    whole = tuple((test.get(m.key), None) for m in chosen)
+    return AblationTable(
+        chosen,
+        (
+            ("everything", whole),
+            *(
+                (
+                    name,
+                    tuple(
+                        (found.get(m.key), m.compare(found.get(m.key), test.get(m.key)))
+                        for m in chosen
+                    ),
+                )
+                for name, found in ablations.items()
+            ),
+        ),
+    )
+
+
 def metric_rows(
     valid: Mapping[str, float],
     test: Mapping[str, float],
@@ -131,6 +198,6 @@ def metric_rows(
         MetricRow(
             m, valid.get(m.key), test.get(m.key), blessed.get(m.key), bayes.get(m.key)
         )
-        for m in METRICS
+        for m in (*METRICS, *RANKING)
     ]
     return [r for r in rows if (r.valid, r.test, r.blessed, r.bayes) != (None,) * 4]

@@ -10,6 +10,7 @@ from clickwright.pipeline.report.anomalies import DataCheck
 from clickwright.pipeline.report.learning_curve import EpochRecord
 from clickwright.pipeline.report.statistics import SplitStatistics
 from clickwright.schemas.autodis_report import AutoDisReport
+from clickwright.schemas.item_table import ItemTable
 
 NodeState = Literal["complete", "cached", "failed", "skipped"]
 
@@ -74,6 +75,8 @@ class RunRecord:
     learning_curve: tuple[EpochRecord, ...] = ()
     numerics: AutoDisReport | None = None
     """None where numeric fields were not inspected, or there are none."""
+    items: tuple[ItemTable, ...] = ()
+    """The item tables that the model holds."""
     evaluation: EvaluationResult | None = None
     bayes: Mapping[str, Mapping[str, float]] | None = None
     """Metrics of the true probability by split; None where it is not known."""

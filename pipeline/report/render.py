@@ -16,7 +16,13 @@ from clickwright.components.evaluation.result import SliceMetrics, SplitResult
 from clickwright.pipeline.atomic_file import write_text
 from clickwright.pipeline.report import charts, dag, formats
 from clickwright.pipeline.report.anomalies import ComparisonRecord
-from clickwright.pipeline.report.comparison import METRICS, metric_rows
+from clickwright.pipeline.report.comparison import (
+    METRICS,
+    RANKING,
+    ablation_table,
+    metric_rows,
+)
+from clickwright.pipeline.report.items import item_view
 from clickwright.pipeline.report.numerics import numeric_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
@@ -111,7 +117,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         ("blessed, test", "var(--muted)", blessed),
         ("Bayes, test", "var(--accent)", bayes.get("test", {})),
     ]
-    if rows:
+    if any(row.metric.key == "auc" for row in rows):
         figures["comparison"] = charts.comparison(
             [m for m in METRICS if m.key in ("auc", "logloss")],
             [model for model in models if model[2]],
@@ -147,6 +153,10 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "longest": max((n.seconds or 0.0 for n in record.nodes), default=0.0),
         "metrics": METRICS,
         "rows": rows,
+        "ablations": ablation_table(
+            test.overall if test else {},
+            record.evaluation.ablations if record.evaluation else {},
+        ),
         "valid": valid,
         "test": test,
         "groups": groups,
@@ -154,6 +164,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "learning": list(learning),
         "features": features,
         "numerics": numerics,
+        "items": item_view(record.items),
         "comparisons": _closest_first(record),
         "splits": {s: record.statistics[s] for s in _split_names(record)},
         "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},
@@ -202,6 +213,8 @@ def _cards(record: RunRecord) -> list[_Card]:
     if "test" in splits:
         test = splits["test"].overall
         valid = splits["valid"].overall if "valid" in splits else {}
+        if "auc" not in test:
+            return [*_ranking_cards(test, valid), *_run_cards(record)]
         cards.append(
             _Card(
                 "Test AUC",
@@ -247,15 +260,33 @@ def _cards(record: RunRecord) -> list[_Card]:
         cards.append(
             _Card("Test rows", formats.count(test.get("rows")), "in the evaluation")
         )
+    return [*cards, *_run_cards(record)]
+
+
+def _ranking_cards(
+    test: Mapping[str, float], valid: Mapping[str, float]
+) -> list[_Card]:
+    cards = [
+        _Card(
+            f"Test {metric.label}",
+            formats.metric(test.get(metric.key)),
+            f"valid {formats.metric(valid.get(metric.key))}",
+        )
+        for metric in RANKING
+    ]
+    rows = formats.count(test.get("queries"))
+    return [*cards, _Card("Test requests", rows, "in the evaluation")]
+
+
+def _run_cards(record: RunRecord) -> list[_Card]:
     cached = sum(n.state == "cached" for n in record.nodes)
-    cards.append(
+    return [
         _Card(
             "Run time",
             formats.duration(record.seconds),
             f"{cached} of {len(record.nodes)} nodes cached",
         )
-    )
-    return cards
+    ]
 
 
 def _slice_groups(result: SplitResult) -> list[_SliceGroup]:

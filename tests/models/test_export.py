@@ -148,6 +148,16 @@ def test_odd_numbers_are_scaled_alike_in_training_and_in_serving(
         np.testing.assert_allclose(given["probability"], trained, rtol=0, atol=1e-6)
 
 
+def test_every_weight_is_written_once(
+    directory: pathlib.Path, model: keras.Model
+) -> None:
+    stored = tf.train.load_checkpoint(str(directory / "variables" / "variables"))
+    shapes = stored.get_variable_to_shape_map().values()
+    counts = [int(np.prod(shape)) for shape in shapes if shape]
+    weights = [v for v in model.variables if "seed" not in v.path]
+    assert sum(counts) == sum(int(np.prod(v.shape)) for v in weights)
+
+
 def test_health_counts_what_training_has_not_seen(directory: pathlib.Path) -> None:
     health = tf.saved_model.load(str(directory)).signatures["numeric_health"]
     found = {
@@ -185,7 +195,7 @@ def test_without_a_plan_there_is_no_health(
 ) -> None:
     export(model, transformed.output, SPEC, tmp_path / "1")
     signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
-    assert set(signatures) == {"serving_default", "predict_raw"}
+    assert set(signatures) == {"serving_default", "predict_raw", "rank"}
 
 
 def test_the_loader_that_tensorflow_serving_uses_gives_the_same(

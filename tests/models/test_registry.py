@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import zoo_shop
 
 from clickwright.models import registry
 from clickwright.models.ctr.deepfm_params import DeepFMParams
@@ -12,10 +14,28 @@ INPUTS = (ModelInput("item", "id", "item", "item", 5),)
 TWO_INPUTS = (*INPUTS, ModelInput("user", "id", "user", "user", 4))
 
 
-@pytest.mark.parametrize("name", registry.MODELS)
-def test_every_model_builds_with_its_defaults(name: str) -> None:
+OF_ROWS = [n for n, e in registry.MODELS.items() if ".models.ctr." in e.builder]
+"""Models that need no history."""
+OF_HISTORIES = [
+    n for n, e in registry.MODELS.items() if e.task == "click" and n not in OF_ROWS
+]
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_every_model_of_rows_builds_with_its_defaults(name: str) -> None:
     model = registry.build(name, TWO_INPUTS)
     assert set(model.input) == {"item", "user"}
+    check_click_model(name, model)
+
+
+@pytest.mark.parametrize("name", OF_HISTORIES)
+def test_every_model_of_a_history_builds_with_its_defaults(name: str) -> None:
+    model = registry.build(name, zoo_shop.INPUTS)
+    assert {"item", "seen"} <= set(model.input)
+    check_click_model(name, model)
+
+
+def check_click_model(name: str, model: Any) -> None:
     assert set(model.output) <= {"probability", "logits"}
     assert tuple(model.output["probability"].shape) == (None,)
     assert tuple(model.get_layer("probability").input.shape) == (None, 1)
@@ -27,8 +47,9 @@ def test_one_input_is_enough_or_refused_with_a_remedy(name: str) -> None:
     try:
         registry.build(name, INPUTS)
     except ConfigError as error:
-        assert "made of pairs of inputs and has 1" in error.what
-        assert error.fix
+        base = getattr(registry.parse_params(name, {}), "base", name)
+        assert f"`{base}`" in error.what or f"`{name}`" in error.what
+        assert "feature" in error.fix
 
 
 @pytest.mark.parametrize("name", registry.MODELS)

@@ -14,7 +14,7 @@ from transformed_shop import PLAN, SPEC, Transformed, encode, make_rows
 from clickwright.models.freeze_report import FreezeReport
 from clickwright.models.metrics.auc import area_under_roc
 from clickwright.models.metrics.log_loss import log_loss
-from clickwright.models.training import run
+from clickwright.models.training import run, run_click
 from clickwright.models.training.numeric_fields import read_numeric_fields
 from clickwright.schemas.errors import ConfigError
 
@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch(
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(run, "export", killed)
+            patched.setattr(run_click, "export", killed)
             with pytest.raises(KeyboardInterrupt):
                 run.run_fn(args)
 
@@ -250,7 +250,7 @@ def test_where_and_how_often_a_state_is_kept_makes_no_other_training(
 
     for options in ({"tensorboard": "off"}, {"device": "cpu", "checkpoint_steps": 2}):
         with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(run, "export", killed)
+            patched.setattr(run_click, "export", killed)
             run.run_fn(make_args(transformed, tmp_path, epochs=1, **options))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
 
@@ -274,6 +274,6 @@ def test_training_parameters_are_checked_before_any_row_is_read(
 ) -> None:
     if training.get("device") and tf.config.list_physical_devices("GPU"):
         pytest.skip("there is a GPU")
-    monkeypatch.setattr(run, "read_examples", None)
+    monkeypatch.setattr(run_click, "read_examples", None)
     with pytest.raises(ConfigError, match=said):
         run.run_fn(make_args(transformed, tmp_path, **training))

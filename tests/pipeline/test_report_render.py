@@ -364,3 +364,20 @@ def test_a_full_disk_leaves_the_old_report(
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_retrieval_model_is_shown_by_what_it_finds() -> None:
+    def split(value: float) -> SplitResult:
+        names = ("hr@10", "ndcg@10", "mrr@10", "recall@20")
+        found = {name: value + n / 100 for n, name in enumerate(names)}
+        return SplitResult({**found, "queries": 22_363.0, "rows": 22_363.0}, (), ())
+
+    splits = {"valid": split(0.05), "test": split(0.04)}
+    judged = EvaluationResult(splits, True, baseline=split(0.03).overall)
+    page = Page(render(finished_run(evaluation=judged, bayes=None)))
+    rows = {row[0]: row[1:] for row in table(page, "Metrics of this model")}
+    assert rows["NDCG@10"][:3] == ["0.0600", "0.0500", "0.0400"]
+    assert rows["Recall@20"][3] == "+0.0100▲better"
+    assert "AUC" not in rows
+    verdict = page.text.split("Configuration", 1)[1].split("Arrows that follow")[0]
+    assert "Test HR@10" in verdict and "22,363" in verdict

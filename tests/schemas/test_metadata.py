@@ -193,6 +193,30 @@ def test_what_serving_lacks_is_said_so() -> None:
     assert not user.not_in_environment  # a feature serves, whatever else it is
 
 
+def test_serving_has_the_times_of_events_and_may_lack_the_rows_time() -> None:
+    spec = spec_of(
+        {
+            "item": {"kind": "categorical", "role": "item"},
+            "history": {
+                "kind": "sequence",
+                "role": "user",
+                "of": "item",
+                "presence": "optional",
+                "times": "when",
+            },
+        },
+        labels={"click": {}},
+        timestamp="time",
+    )
+
+    schema = to_schema(spec)
+
+    absent = [f.name for f in schema.feature if "SERVING" in f.not_in_environment]
+    assert absent == ["click", "time"]
+    when = next(f for f in schema.feature if f.name == "when")
+    assert when == parsed("name: 'when' type: INT value_count { min: 0 }")
+
+
 def test_labels_are_0_or_1() -> None:
     spec = spec_of(
         {"age": {"kind": "numeric", "role": "user"}},

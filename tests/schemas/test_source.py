@@ -144,7 +144,15 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: pathlib.Path) -> None:
 
 def test_data_sets_are_found_by_name() -> None:
     assert sorted(SOURCES) == [
-        *("adult", "criteo_8k", "frappe", "marketplace", "movielens")
+        "adult",
+        "beauty",
+        "collm_ml1m",
+        "criteo_8k",
+        "frappe",
+        "marketplace",
+        "movielens",
+        "tiktok",
+        "toys",
     ]
     for name, source in SOURCES.items():
         assert source_class(name) is source
@@ -157,7 +165,8 @@ def test_an_unknown_data_set_is_refused_with_the_closest_name() -> None:
 
     assert str(caught.value) == (
         "Unknown data set `movielense`. Did you mean `movielens`? "
-        "Fix: use one of adult, criteo_8k, frappe, marketplace, movielens"
+        "Fix: use one of adult, beauty, collm_ml1m, criteo_8k, frappe, marketplace, movielens, "
+        "tiktok, toys"
     )
 
 

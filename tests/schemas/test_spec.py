@@ -3,6 +3,7 @@
 import copy
 import json
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -127,8 +128,8 @@ def without(*path: str) -> Callable[[dict[str, Any]], None]:
         (
             features(item={"kind": "categoricl"}),
             (
-                "`features.item.kind`: must be one of categorical, cross, embedding, "
-                "multi_hot, numeric, sequence. Did you mean `categorical`? "
+                "`features.item.kind`: must be one of attribute, categorical, cross, "
+                "embedding, multi_hot, numeric, sequence. Did you mean `categorical`? "
                 "Received: 'categoricl'."
             ),
         ),
@@ -217,8 +218,8 @@ def without(*path: str) -> Callable[[dict[str, Any]], None]:
             "`features.colours`: `vocabulary.kind: identity` needs `dtype: int64`.",
         ),
         (
-            features(picture={"column": "pixels"}),
-            "`features.picture`: `column` has no meaning here",
+            features(item_hour={"column": "pixels"}),
+            "`features.item_hour`: `column` has no meaning here",
         ),
         (
             features(item_hour={"drift": {"linf": 0.1}}),
@@ -453,9 +454,145 @@ def test_model_inputs_name_kind_role_table_and_length() -> None:
         ModelInput("price", "value", "item"),
         ModelInput("colours", "id_set", "item", "colours", 9, 3),
         ModelInput("history", "sequence", "user", "item", 102, 5),
-        ModelInput("history__device", "sequence", "user", "device", 9, 5),
+        ModelInput(
+            "history__device", "sequence", "user", "device", 9, 5, side_of="history"
+        ),
+        ModelInput("picture", "vector", "item", entity="item", entities=102, width=16),
         ModelInput("item_hour", "id", "context", "item_hour", 33),
     )
+
+
+def sequence(**keys: Any) -> dict[str, Any]:
+    """The good content with keys of its history changed."""
+    content = copy.deepcopy(GOOD)
+    features(history=keys)(content)
+    return content
+
+
+EVENTS = {"key": "session", "timestamp": "at", "columns": {"history": "item"}}
+
+
+def test_ages_of_events_are_a_side_input_of_their_own_table() -> None:
+    spec = spec_of(sequence(times="history_times"))
+
+    assert spec.columns()["history_times"] == Column(
+        "history_times", "int64", True, False
+    )
+    assert spec.table_rows({"item": 100, "colours": 7})["history__age"] == 1 + 64
+    (age,) = [
+        i
+        for i in spec.model_inputs({"item": 100, "colours": 7})
+        if i.name == "history__age"
+    ]
+    assert age == ModelInput(
+        "history__age", "sequence", "user", "history__age", 65, 5, side_of="history"
+    )
+
+
+def test_a_request_holds_what_features_read_of_the_log() -> None:
+    content = sequence(times="history_times")
+    content["features"]["picture"]["column"] = "row_weight"  # of the item data
+
+    served = [
+        *("item", "device", "hour_of_day", "age", "price", "colours", "history"),
+        "history_device",
+    ]
+    assert list(spec_of(GOOD).serving_columns()) == served
+    assert list(spec_of(content).serving_columns()) == [
+        *served,
+        "history_times",
+        "time",
+    ]
+
+
+def test_the_columns_of_an_event_log_stand_for_list_columns() -> None:
+    spec = spec_of(sequence(times="when", presence="required", events=EVENTS))
+
+    assert list(spec.event_logs()) == ["history"]
+    assert spec.event_columns("history") == {
+        "history": "item",
+        "history_device": "history_device",
+        "when": "at",
+    }
+    assert not spec.columns()["history"].required  # there may be no events
+    assert spec_of(GOOD).event_logs() == {}
+    assert spec_of(GOOD).event_columns("history") == {}
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        (
+            {"events": {"key": "sesion"}},
+            (
+                "`features.history.events.key` must name a column of int64 or string "
+                "values that the spec reads, not `sesion`. Did you mean `session`?"
+            ),
+        ),
+        ({"events": {"key": "age"}}, "int64 or string values that the spec reads"),
+        ({"events": {"key": "colours"}}, "int64 or string values that the spec reads"),
+        (
+            {"events": EVENTS | {"columns": {"histry": "item"}}},
+            (
+                "`features.history.events.columns` must name list columns of the "
+                "sequence and its sides, not `histry`. Did you mean `history`?"
+            ),
+        ),
+        (
+            {"times": "when", "events": EVENTS | {"columns": {"when": "later"}}},
+            "list columns of the sequence and its sides, not `when`.",
+        ),
+        (
+            {"events": EVENTS | {"lag": -1}},
+            "Input should be greater than or equal to 0",
+        ),
+        (
+            {"times": "item"},
+            (
+                "`features.history.times` reads the column `item` as a list of int64, "
+                "`features.item` as int64; they must agree"
+            ),
+        ),
+    ],
+)
+def test_broken_rules_of_events_and_times_are_named(
+    history: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        spec_of(sequence(**history))
+
+
+@pytest.mark.parametrize("field", ["times", "events"])
+def test_times_and_events_need_the_time_of_the_row(field: str) -> None:
+    content = sequence(**{"times": "when"} if field == "times" else {"events": EVENTS})
+    content |= {"timestamp": None, "split": {"kind": "given"}}
+
+    with pytest.raises(
+        ValueError, match=f"`features.history.{field}` needs `timestamp`"
+    ):
+        spec_of(content)
+
+
+def test_a_column_that_is_made_from_events_has_one_reader() -> None:
+    content = sequence(events=EVENTS)
+    features(
+        again={"kind": "sequence", "role": "user", "of": "item", "column": "history"}
+    )(content)
+
+    with pytest.raises(
+        ValueError,
+        match="`features.again` reads the column `history`, which "
+        "`features.history.events` makes for `features.history` alone",
+    ):
+        spec_of(content)
+
+
+def test_an_age_needs_a_name_of_its_own() -> None:
+    content = sequence(times="when")
+    features(history__age={"kind": "numeric", "role": "user"})(content)
+
+    with pytest.raises(ValueError, match="which is `features.history.times` already"):
+        spec_of(content)
 
 
 def test_model_inputs_carry_the_encodings_of_a_plan() -> None:

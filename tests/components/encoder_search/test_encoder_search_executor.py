@@ -82,6 +82,7 @@ def _write(file: pathlib.Path, plan: DiscretizationPlan, columns: Any) -> None:
             for name, values in {**scaled, "click": columns["click"]}.items():
                 feature = example.features.feature[name]
                 feature.float_list.value.append(float(values[n]))
+            example.features.feature["item"].int64_list.value.append(1 + n % 3)
             writer.write(example.SerializeToString())
 
 
@@ -119,6 +120,7 @@ def run(inputs: dict[str, list[types.Artifact]], tmp_path: pathlib.Path) -> Run:
         search: SearchParams,
         spec: FeatureSpec = SPEC,
         state: pathlib.Path | None = None,
+        given: list[types.Artifact] | None = None,
     ) -> tuple[DiscretizationPlan, DiscretizationPlan]:
         component = EncoderSearch(
             *(channel_utils.as_channel(artifacts) for artifacts in inputs.values()),
@@ -127,6 +129,7 @@ def run(inputs: dict[str, list[types.Artifact]], tmp_path: pathlib.Path) -> Run:
             training=TRAINING,
             search=search,
             checkpoint_dir=str(state) if state else None,
+            hyperparameters=channel_utils.as_channel(given) if given else None,
         )
         outputs: dict[str, types.Artifact] = {
             "plan": PlanArtifact(),
@@ -136,7 +139,7 @@ def run(inputs: dict[str, list[types.Artifact]], tmp_path: pathlib.Path) -> Run:
             artifact.uri = str(tmp_path / "outputs" / name)
             pathlib.Path(artifact.uri).mkdir(parents=True)
         Executor().Do(
-            inputs,
+            {**inputs, "given": given or []},
             {name: [artifact] for name, artifact in outputs.items()},
             component.exec_properties,
         )
@@ -249,6 +252,49 @@ def test_a_killed_search_goes_on_and_leaves_nothing(
     assert len(fake.trials) == len(set(fake.trials)), "a trial ran twice"
     assert plan.fields["slope"].encoding.kind == "linear"
     assert list(state.iterdir()) == []
+
+
+def test_item_tables_are_handed_on_and_no_trial_reads_them(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    given = standard_artifacts.HyperParameters()
+    given.uri = str(tmp_path / "given")
+    pathlib.Path(given.uri).mkdir()
+    tables = {"item_tables": {"item": "somewhere"}}
+    path = pathlib.Path(given.uri, "best_hyperparameters.txt")
+    path.write_text(json.dumps(tables))
+    item = {"role": "item", "of": "item"}
+    content = SPEC.model_dump(mode="json")
+    content["features"] |= {
+        "item": {
+            "kind": "categorical",
+            "role": "item",
+            "dtype": "int64",
+            "vocabulary": {"kind": "identity", "size": 3},
+        },
+        "look": {"kind": "embedding", "width": 2, **item},
+        "tags": {"kind": "attribute", **item},
+    }
+    read = []
+
+    class Looking(FakeTrainer):
+        trials: list[Trial] = []  # noqa: RUF012
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            read.append([i.name for i in self.inputs(("linear", "linear"))])
+
+    monkeypatch.setattr(executor_module, "TrialTrainer", Looking)
+    run(
+        SearchParams(encoders=ENCODERS),
+        spec=FeatureSpec.model_validate_json(json.dumps(content)),
+        given=[given],
+    )
+
+    assert read == [["step", "slope", "fixed", "item"]]
+    (file,) = (tmp_path / "outputs" / "hyperparameters").iterdir()
+    found = json.loads(file.read_text())
+    assert found == {**tables, HYPERPARAMETER: found[HYPERPARAMETER]}
 
 
 def test_rows_are_capped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

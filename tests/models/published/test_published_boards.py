@@ -61,10 +61,11 @@ def test_every_run_parses_with_the_parameters_of_its_model(name: str, key: str) 
     strict_yaml.parse(TrainingParams, {**board.training, **run.training}, key)
 
 
-def test_every_registered_model_has_a_run_on_frappe() -> None:
+def test_every_model_that_needs_no_history_has_a_run_on_frappe() -> None:
     runs = load_board("frappe_x1").runs
+    of_rows = {n for n, e in registry.MODELS.items() if ".models.ctr." in e.builder}
 
-    assert {run.model for run in runs.values()} == set(registry.MODELS)
+    assert {run.model for run in runs.values()} == of_rows
     assert {"ektf_2", "ektf_3", "ektf_5", "ektf_10", "mean_of_5"} <= set(runs)
 
 

@@ -36,6 +36,7 @@ def test_the_log_holds_one_object_an_epoch_and_tensorboards_scalars(
         "valid_logloss",
         "learning_rate",
         "examples_per_second",
+        "valid",
     ]
     assert first == RECORD.model_dump()
     assert second["valid_auc"] is None

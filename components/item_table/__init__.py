@@ -1,0 +1,1 @@
+"""What is known of entities, aligned with their vocabularies."""

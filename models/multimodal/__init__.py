@@ -1,0 +1,1 @@
+"""Models that read vectors of pictures, sounds and texts beside ids."""

@@ -1,0 +1,1 @@
+"""Models that rank all items at once, by a vector each."""

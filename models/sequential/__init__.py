@@ -1,0 +1,1 @@
+"""Models that read a user's behaviour in its order."""

@@ -1,0 +1,52 @@
+"""Trains and exports a retrieval model."""
+
+from clickwright.models.export_retrieval import export_retrieval
+from clickwright.models.item_vocabulary import vocabulary_values
+from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
+from clickwright.models.training.checkpoint import Checkpoint
+from clickwright.models.training.repeat import Fitted, repeat
+from clickwright.models.training.retrieval_data import read_retrieval_examples
+from clickwright.models.training.retrieval_params import RetrievalTrainingParams
+from clickwright.models.training.retrieval_trainer import RetrievalTrainer
+from clickwright.models.training.training_log import TrainingLog
+from clickwright.models.training.work import Work, check_batch_size
+
+
+def run_retrieval(work: Work, params: RetrievalTrainingParams) -> None:
+    """Trains the model on what users took, and exports how it finds items.
+
+    Args:
+        work: what to do; `build` makes retrieval models.
+        params: how to train.
+    """
+    inputs = RetrievalInputs.of(work.inputs)
+    # Before any work: without values there is nothing that could be recommended.
+    values = vocabulary_values(work.spec, work.transform, inputs.item.name)
+    train, valid = (
+        read_retrieval_examples(files, inputs, work.spec, split)
+        for files, split in ((work.train_files, "train"), (work.valid_files, "valid"))
+    )
+    check_batch_size(params, train.rows)
+
+    def fit(
+        own: RetrievalTrainingParams, checkpoint: Checkpoint | None, log: TrainingLog
+    ) -> Fitted:
+        trainer = RetrievalTrainer(work.build(), own)
+        records = trainer.train(train, valid, checkpoint, log)
+        return Fitted(trainer.model, records, {})
+
+    runs = repeat(
+        fit,
+        params,
+        train.rows,
+        checkpoints=work.state,
+        log_directory=work.log_directory,
+    )
+    export_retrieval(
+        runs.model,
+        work.transform,
+        work.spec,
+        inputs,
+        values,
+        work.serving_directory,
+    )
