@@ -24,17 +24,21 @@ from sequence_trials import Ablation, DataSet, Result, Trial
 HERE = pathlib.Path(__file__).resolve().parent
 SHARED = HERE.parent.parent / "shared" / "data"
 
-_TABLES = {"embedding_dim": 16, "l2": 1e-5, "embedding_stddev": 1e-2}
-_TOWER = {**_TABLES, "hidden_units": (256, 128, 64), "dropout": 0.1}
-_TOWER |= {"batch_norm": True}
+TABLES: Mapping[str, dict[str, Any]] = {
+    # Most users of the shop are seen too seldom for less.
+    "marketplace": {"embedding_dim": 16, "l2": 0.15},
+    "collm_ml1m": {"embedding_dim": 16, "l2": 1e-5, "embedding_stddev": 1e-2},
+}
+"""Parameters of the embeddings by data set, the same for all models."""
+_TOWER = {"hidden_units": (256, 128, 64), "dropout": 0.1, "batch_norm": True}
 _LONG = {**_TOWER, "short_length": 10}
-_ATTENTION = {"attention_units": (64, 32)}
+_DIN = {**_TOWER, "attention_units": (32,)}
 MODELS: Mapping[str, dict[str, Any]] = {
-    "qin": _TABLES,
-    "din": {**_TOWER, **_ATTENTION},
+    "qin": {"layers": 3, "rows": 2},
+    "din": _DIN,
     "dien": _TOWER,
     "bst": _TOWER,
-    "miss": {"base": "din", "base_params": {**_TOWER, **_ATTENTION}},
+    "miss": {"base": "din", "base_params": _DIN},
     "sim": {**_LONG, "top": 10},
     "eta": {**_LONG, "top": 10},
     "sdim": _LONG,
@@ -49,7 +53,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "collm_ml1m": {},
 }
 TRAINING: Mapping[str, dict[str, Any]] = {
-    "marketplace": {"batch_size": 1024, "epochs": 30},
+    "marketplace": {"batch_size": 2048, "epochs": 30},
     "collm_ml1m": {"batch_size": 512, "epochs": 30},
 }
 ABLATIONS: tuple[Ablation, ...] = ("full", "no history", "no vectors")
@@ -146,7 +150,7 @@ def _lines(
                 dataset=dataset,
                 options={**said, **(smaller if "impressions" in said else {})},
                 model=model,
-                params=params,
+                params=_with_tables(params, TABLES[dataset]),
                 training={**TRAINING[dataset], **fewer},
                 ablation=ablation,
                 seed=seed,
@@ -157,6 +161,15 @@ def _lines(
         for model, params in MODELS.items()
         for ablation in ABLATIONS
     ]
+
+
+def _with_tables(
+    params: Mapping[str, Any], tables: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters with those of the embeddings, which a plug-in leaves its base."""
+    if "base_params" in params:
+        return {**params, "base_params": {**tables, **params["base_params"]}}
+    return {**tables, **params}
 
 
 def _wanted(
