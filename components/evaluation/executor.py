@@ -11,13 +11,13 @@ from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from clickwright.components.evaluation import spec as keys
 from clickwright.components.evaluation.ablations import ablations
 from clickwright.components.evaluation.eval_config import eval_config, slice_columns
 from clickwright.components.evaluation.evaluate import Plan, evaluate
+from clickwright.components.evaluation.evaluator_artifacts import EvaluatorArtifacts
 from clickwright.components.evaluation.result import EvaluationResult
 from clickwright.components.evaluation.row_columns import RowColumns
 from clickwright.components.evaluation.score_files import first_problem, read_batches
@@ -63,19 +63,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         thresholds = Thresholds.model_validate_json(
             exec_properties[keys.THRESHOLDS_KEY]
         )
-        examples = artifact_utils.get_single_instance(input_dict[keys.EXAMPLES_KEY])
-        model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
-        baselines = input_dict.get(keys.BASELINE_MODEL_KEY) or []
-        evaluation = artifact_utils.get_single_instance(
-            output_dict[keys.EVALUATION_KEY]
-        )
-        blessing = artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY])
+        a = EvaluatorArtifacts.of(input_dict, output_dict)
 
-        files = {split: split_files(examples, split) for split in SPLITS}
-        problem = _cannot_score(baselines[0], files[DECIDING]) if baselines else None
-        models = {tfma.CANDIDATE_KEY: saved_model(model)}
-        if baselines and problem is None:
-            models[tfma.BASELINE_KEY] = saved_model(baselines[0])
+        files = {split: split_files(a.examples, split) for split in SPLITS}
+        problem = (
+            _cannot_score(a.baselines[0], files[DECIDING]) if a.baselines else None
+        )
+        models = {tfma.CANDIDATE_KEY: saved_model(a.model)}
+        if a.baselines and problem is None:
+            models[tfma.BASELINE_KEY] = saved_model(a.baselines[0])
         else:
             models = {"": models[tfma.CANDIDATE_KEY]}
         plan = Plan(
@@ -88,8 +84,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             slicings=slice_columns(spec),
             models=models,
             files=files,
-            outputs={split: _folder(evaluation, split) for split in SPLITS},
-            total_rows=_rows_of(examples, SPLITS),
+            outputs={split: _folder(a.evaluation, split) for split in SPLITS},
+            total_rows=_rows_of(a.examples, SPLITS),
         )
         self._run(plan)
 
@@ -98,11 +94,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             result = dataclasses.replace(
                 result,
                 ablations=ablations(
-                    saved_model(model), files[DECIDING], spec, _rows_of(examples)
+                    saved_model(a.model), files[DECIDING], spec, _rows_of(a.examples)
                 ),
             )
-        result.write(evaluation.uri)
-        bless(blessing, model, baselines, result.blessed)
+        result.write(a.evaluation.uri)
+        bless(a.blessing, a.model, a.baselines, result.blessed)
         test = result.splits[DECIDING].overall
         progress.info(
             "evaluated",

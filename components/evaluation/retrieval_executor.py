@@ -5,9 +5,9 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
 
 from clickwright.components.evaluation import spec as keys
+from clickwright.components.evaluation.evaluator_artifacts import EvaluatorArtifacts
 from clickwright.components.evaluation.executor import (
     DECIDING,
     SPLITS,
@@ -49,25 +49,19 @@ class RetrievalExecutor(base_executor.BaseExecutor):
         thresholds = RetrievalThresholds.model_validate_json(
             exec_properties[keys.THRESHOLDS_KEY]
         )
-        examples = artifact_utils.get_single_instance(input_dict[keys.EXAMPLES_KEY])
-        model = artifact_utils.get_single_instance(input_dict[keys.MODEL_KEY])
-        baselines = input_dict.get(keys.BASELINE_MODEL_KEY) or []
-        evaluation = artifact_utils.get_single_instance(
-            output_dict[keys.EVALUATION_KEY]
-        )
-        blessing = artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY])
+        a = EvaluatorArtifacts.of(input_dict, output_dict)
 
-        files = {split: split_files(examples, split) for split in SPLITS}
-        found = FoundItems(saved_model(model))
+        files = {split: split_files(a.examples, split) for split in SPLITS}
+        found = FoundItems(saved_model(a.model))
         splits = {
             split: found.measure(files[split], spec, thresholds.cutoffs)
             for split in SPLITS
         }
         baseline: dict[str, float] | None = None
         problem: str | None = None
-        if baselines:
+        if a.baselines:
             try:
-                champion = FoundItems(saved_model(baselines[0]))
+                champion = FoundItems(saved_model(a.baselines[0]))
                 baseline = champion.measure(files[DECIDING], spec, thresholds.cutoffs)
             except DataError as error:
                 problem = error.what
@@ -83,8 +77,8 @@ class RetrievalExecutor(base_executor.BaseExecutor):
             baseline,
             problem,
         )
-        result.write(evaluation.uri)
-        bless(blessing, model, baselines, result.blessed)
+        result.write(a.evaluation.uri)
+        bless(a.blessing, a.model, a.baselines, result.blessed)
         progress.info(
             "evaluated",
             extra={
