@@ -61,6 +61,7 @@ def export_retrieval(
     """
     transform = transform_output.transform_features_layer()
     raw = transform_output.raw_feature_spec()
+    model.by_length = False  # a few requests gain nothing, and the graph stays small
     query = {name: inputs.query[name] for name in model.reads}
     read = {i.name: i for i in (*query.values(), *inputs.seen)}
     columns = spec.columns()

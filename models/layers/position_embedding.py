@@ -9,11 +9,13 @@ import keras
 class PositionEmbedding(keras.layers.Layer):
     """Adds a learned vector to each place: `x_l + P_l`.
 
+    Fewer places than the layer was built for are the last ones.
+
     Args:
         embeddings_initializer: initializer of the vectors.
 
     Input shape:
-        `[batch, L, D]`.
+        `[batch, L, D]`, or fewer places.
 
     Output shape:
         As the input.
@@ -35,7 +37,7 @@ class PositionEmbedding(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Adds."""
-        return inputs + self.embeddings
+        return inputs + self.embeddings[-inputs.shape[1] :]
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

@@ -20,6 +20,9 @@ class RetrievalModel(keras.Model, abc.ABC):
     The same instance is trained (`loss`, stage by stage), evaluated (`scores`) and
     exported (`query`, `item_matrix`, `item_bias`).
 
+    With `by_length` set, as the trainer does where shapes in its graphs may vary, models
+    that can do so encode histories of about one length together.
+
     Args:
         items: rows of the item table; row 0 is padding and is no item.
         length: places of a history; 0 of models that read none.
@@ -56,6 +59,7 @@ class RetrievalModel(keras.Model, abc.ABC):
             raise ValueError(f"`length` must not be negative. Received: {length}")
         self.items = items
         self.length = length
+        self.by_length = False
         self.seed_generator = keras.random.SeedGenerator()
 
     @abc.abstractmethod

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.by_length import by_length
 from clickwright.models.layers.item_attributes import ItemAttributes
 from clickwright.models.layers.item_embedding import ItemEmbedding
 from clickwright.models.layers.post_norm_encoder import PostNormEncoder
@@ -170,12 +171,11 @@ class S3Rec(NextItemModel):
         states = self._encoded(together, causal=False, training=training)
         shown, *rest = ops.split(states, 4, axis=0)
         masked = ops.equal(drawn.shown, self.mask)
-        seen = ops.logical_and(ops.not_equal(drawn.shown, 0), ops.logical_not(masked))
         rows = ops.cast(ops.shape(drawn.items)[0], "float32")
-        attributes = self._attribute_losses(shown, masked, drawn.items)
+        aap, map_ = self._attribute_losses(shown, masked, drawn.items)
         sums = {
-            "aap": ops.sum(attributes * ops.cast(seen, "float32")),
-            "map": ops.sum(attributes * ops.cast(masked, "float32")),
+            "aap": aap,
+            "map": map_,
             "mip": self._item_loss(shown, masked, drawn.items, seed),
             "sp": self._segment_loss(rest, drawn.segmented),
         }
@@ -206,10 +206,22 @@ class S3Rec(NextItemModel):
             self.tasks[name] = dense
 
     def _encoded(self, ids: Any, causal: bool, training: bool) -> Any:
-        return ops.cast(self.encoder(ids, causal=causal, training=training), "float32")
+        def encode(ids: Any) -> Any:
+            encoded = self.encoder(ids, causal=causal, training=training)
+            return ops.cast(encoded, "float32")
 
-    def _attribute_losses(self, states: Any, masked: Any, items: Any) -> Any:
-        """The cross-entropy of all attributes of each place, `[B, L]`."""
+        return by_length(encode, ids) if self.by_length else encode(ids)
+
+    def _attribute_losses(self, states: Any, masked: Any, items: Any) -> Sequence[Any]:
+        """The cross-entropies of all attributes: of items shown, and of masked ones."""
+        items = ops.reshape(items, (-1,))
+        masked = ops.reshape(masked, (-1,))
+        states = ops.reshape(states, (-1, states.shape[-1]))
+        if self.by_length:  # padding would cost as many products with the attributes
+            (real,) = ops.nonzero(items)
+            items, masked, states = (
+                ops.take(x, real, axis=0) for x in (items, masked, states)
+            )
         # A place is in AAP or in MAP, so one product with the table serves both.
         projected = ops.where(
             ops.expand_dims(masked, -1),
@@ -220,7 +232,11 @@ class S3Rec(NextItemModel):
         for looked_up, table in zip(self.looked_up, self.attribute_tables, strict=True):
             logits = ops.matmul(projected, ops.transpose(table.matrix()))
             losses = losses + attribute_cross_entropy(logits, looked_up(items))
-        return losses
+        real = ops.not_equal(items, 0)
+        return [
+            ops.sum(ops.where(ops.logical_and(real, of), losses, 0.0))
+            for of in (ops.logical_not(masked), masked)
+        ]
 
     def _item_loss(
         self, states: Any, masked: Any, items: Any, seed: keras.random.SeedGenerator

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from clickwright.models.layers.by_length import by_length
 from clickwright.models.layers.dropout import Dropout
 from clickwright.models.layers.item_embedding import ItemEmbedding
 from clickwright.models.layers.position_embedding import PositionEmbedding
@@ -81,13 +82,11 @@ class SASRec(NextItemModel):
     def states(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """What the model knows after each event, `[batch, length, d]`, float32."""
         history = ops.cast(features["history"], "int32")
-        real = ops.not_equal(history, 0)  # [B, L]
-        x = self.positions(self.table(history) * math.sqrt(self.params.embedding_dim))
-        x = self.drop(x, training=training)
-        x = x * ops.expand_dims(ops.cast(real, x.dtype), -1)  # [B, L, d]
-        for block in self.blocks:
-            x = block(x, real, training=training)
-        return ops.cast(self.norm(x), "float32")
+
+        def encode(ids: Any) -> Any:
+            return self._encoded(ids, training)
+
+        return by_length(encode, history) if self.by_length else encode(history)
 
     def item_matrix(self) -> Any:
         """The table that histories are read with, `[items, d]`."""
@@ -106,6 +105,15 @@ class SASRec(NextItemModel):
             *next_item.logits_with_negatives(self, batch, states, seed),
             next_item.weights(batch),
         )
+
+    def _encoded(self, history: Any, training: bool) -> Any:
+        real = ops.not_equal(history, 0)  # [B, L]
+        x = self.positions(self.table(history) * math.sqrt(self.params.embedding_dim))
+        x = self.drop(x, training=training)
+        x = x * ops.expand_dims(ops.cast(real, x.dtype), -1)  # [B, L, d]
+        for block in self.blocks:
+            x = block(x, real, training=training)
+        return ops.cast(self.norm(x), "float32")
 
 
 def build_sasrec(inputs: Sequence[ModelInput], params: SASRecParams) -> SASRec:

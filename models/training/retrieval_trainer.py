@@ -46,6 +46,7 @@ class RetrievalTrainer(
         # Item tables are read as a whole by every validation, and mostly by every
         # step: there are no rows to leave alone.
         super().__init__(model, params)
+        model.by_length = not params.jit_compile
         self._fresh = self._kept.optimizer_values()
         self._steps = {
             stage: tf.function(
