@@ -31,7 +31,7 @@ CHECKOUT_TESTS = {"tests/test_packaging.py", "tests/test_project_claims.py"}
 MAY_IMPORT = {
     "schemas": {"schemas"},
     "models": {"schemas", "models"},
-    "components": {"schemas", "models", "components"},
+    "components": {"schemas", "models", "components", "serving"},
     "serving": {"schemas", "serving"},
     "experiments": {"schemas", "experiments"},
     "pipeline": set(FOLDERS),
