@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from clickwright.components.evaluation.result import EvaluationResult, read_evaluation
-from clickwright.pipeline.atomic_file import write_json, write_text
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole
 from clickwright.pipeline.inputs import InputFiles
@@ -37,6 +36,7 @@ from clickwright.pipeline.report.render import write_report
 from clickwright.pipeline.report.statistics import read_statistics
 from clickwright.pipeline.steps import read_finished, signatures, with_finished
 from clickwright.pipeline.summary import Artifact, RunArtifacts
+from clickwright.schemas.atomic_file import write_json, write_text
 from clickwright.schemas.autodis_report import AutoDisReport
 from clickwright.schemas.errors import ClickwrightError, full_disk
 from clickwright.schemas.item_table import FILE_NAME, ItemTable

@@ -13,8 +13,8 @@ from tfx.utils import path_utils
 
 from clickwright.components.publisher import spec
 from clickwright.components.publisher.load_test import load_test
-from clickwright.components.publisher.manifest import MANIFEST_PATH
 from clickwright.components.publisher.version_store import VersionStore
+from clickwright.schemas.manifest import MANIFEST_PATH
 
 progress = logging.getLogger("clickwright.progress")
 

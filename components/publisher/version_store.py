@@ -13,7 +13,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from clickwright.components.publisher.manifest import (
+from clickwright.schemas.errors import ConfigError, DataError, MachineError
+from clickwright.schemas.manifest import (
     MANIFEST_PATH,
     FileEntry,
     Manifest,
@@ -22,7 +23,6 @@ from clickwright.components.publisher.manifest import (
     read_manifest,
     verify,
 )
-from clickwright.schemas.errors import ConfigError, DataError, MachineError
 
 SAVED_MODEL_FILE_NAME = "saved_model.pb"
 LOCK_FILE_NAME = ".lock"

@@ -4,11 +4,11 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from clickwright.pipeline import atomic_file
 from clickwright.pipeline.bench.curves_svg import curves_svg
 from clickwright.pipeline.bench.records import BoardRecord, BoardRow, Machine
 from clickwright.pipeline.bench.table import auc_with_deviation, published_auc
 from clickwright.pipeline.report import formats
+from clickwright.schemas import atomic_file
 
 _STATES = {"met": "met", "missed": "**missed**", "open": "open", "free": ""}
 

@@ -5,9 +5,9 @@ import shutil
 
 import pydantic
 
-from clickwright.pipeline import atomic_file
 from clickwright.pipeline.bench.records import TrialResult
 from clickwright.pipeline.bench.trial import Trial
+from clickwright.schemas import atomic_file
 from clickwright.schemas.errors import DataError
 
 

@@ -13,7 +13,6 @@ import jinja2
 from markupsafe import Markup
 
 from clickwright.components.evaluation.result import SliceMetrics, SplitResult
-from clickwright.pipeline.atomic_file import write_text
 from clickwright.pipeline.report import charts, dag, formats
 from clickwright.pipeline.report.anomalies import ComparisonRecord
 from clickwright.pipeline.report.comparison import (
@@ -26,6 +25,7 @@ from clickwright.pipeline.report.items import item_view
 from clickwright.pipeline.report.numerics import numeric_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.statistics import FeatureStatistics
+from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.spec import SPLITS
 
 FOLDER = pathlib.Path(__file__).parent

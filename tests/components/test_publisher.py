@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickwright.components.publisher import version_store
-from clickwright.components.publisher.manifest import (
+from clickwright.components.publisher.version_store import VersionStore
+from clickwright.schemas.errors import ConfigError, DataError, MachineError
+from clickwright.schemas.manifest import (
     MANIFEST_PATH,
     digest_of,
     hash_files,
     verify,
 )
-from clickwright.components.publisher.version_store import VersionStore
-from clickwright.schemas.errors import ConfigError, DataError, MachineError
 
 if TYPE_CHECKING:
     from tfx import types
