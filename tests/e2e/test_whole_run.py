@@ -16,7 +16,7 @@ import tensorflow as tf
 import yaml
 from tiny_shop import Command, make_shop
 
-from clickwright.components.publisher.manifest import verify
+from clickwright.schemas.manifest import verify
 
 pytestmark = pytest.mark.e2e
 METRICS = {"auc", "logloss", "gauc", "ne", "ece", "pcoc", "rows"}
