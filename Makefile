@@ -14,8 +14,9 @@ demo: install
 	    --config configs/marketplace_logistic_regression.yaml \
 	    --config configs/marketplace_deepfm.yaml
 
+# A file a process: its tests share what they set up. A process needs some 2 GB.
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: lint types
 	$(BIN)/pytest -m "not slow and not e2e"
