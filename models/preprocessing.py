@@ -23,6 +23,7 @@ import tensorflow_transform as tft
 
 from clickwright.models.vocabulary_analyzer import NO_VALUE, VocabularyAnalyzer
 from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
+from clickwright.schemas.missing_values import MISSING_INT64
 from clickwright.schemas.spec import (
     AGE_BUCKETS,
     PADDING_ID,
@@ -55,7 +56,7 @@ _SEPARATOR = "\x1f"
 """Between the parts of a cross: ASCII's unit separator, not found in real values."""
 _GROUPS = 2**63 - 1
 """Hash range of string group keys: as good as free of collisions."""
-MISSING_TIME = -(2**63)
+MISSING_TIME = MISSING_INT64
 """The time of a row that has none."""
 _LEAST_SECONDS = [math.isqrt(2**step - 1) + 1 for step in range(AGE_BUCKETS)]
 """The least seconds of each bucket of ages: those whose square is 2 ** step or more."""
