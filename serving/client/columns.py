@@ -6,11 +6,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.missing_values import MISSING
-from clickwright.serving.tensors import Array, numpy_type
+
+Array: TypeAlias = np.ndarray[Any, Any]
 
 Columns: TypeAlias = Any
 """A mapping of names to arrays or lists, an Arrow table or a pandas DataFrame."""
@@ -49,13 +51,8 @@ def dense(name: str, values: Any, info: TensorInfo) -> Array:
     Raises:
         DataError: the values are of another type or shape.
     """
-    dtype = numpy_type(info.dtype)
+    dtype = np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
     rank = len(info.tensor_shape.dim)
-    if dtype is None:
-        raise DataError(
-            f"The signature takes a type that cannot be sent: {info.dtype}.",
-            where=f"column `{name}`",
-        )
     kind = dtype.kind
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
         # As it stands where every value fits: no copy by way of Arrow.

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.get_model_metadata_pb2 import (
     GetModelMetadataRequest,
@@ -20,8 +21,7 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
 from clickwright.schemas.errors import ConfigError, DataError, did_you_mean
-from clickwright.serving.client.columns import Columns, dense, named
-from clickwright.serving.tensors import Array, to_array, to_proto
+from clickwright.serving.client.columns import Array, Columns, dense, named
 
 Scores = Array | dict[str, Array]
 """The one output of a signature, or all of them by name."""
@@ -146,7 +146,8 @@ class Exchange:
 
     def answer(self, response: PredictResponse) -> Scores:
         """What the model says; texts are `str`, and bytes that are none survive."""
-        found = {name: _as_text(to_array(x)) for name, x in response.outputs.items()}
+        outputs = response.outputs.items()
+        found = {name: _as_text(tf.make_ndarray(x)) for name, x in outputs}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def _signature(
@@ -192,7 +193,7 @@ class Exchange:
         request = PredictRequest(model_spec=self._spec, output_filter=outputs)
         request.model_spec.signature_name = signature
         for name, tensor in tensors.items():
-            request.inputs[name].CopyFrom(to_proto(tensor))
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
         return request
 
 
