@@ -200,7 +200,7 @@ class Exchange:
 def _as_rows(value: Any, rank: int) -> Any:
     """The user's value, or list, as a column of one row, where it is not one yet."""
     if not _is_list(value):
-        return [value]
+        return [value.item() if isinstance(value, np.ndarray) else value]
     if rank == 1:
         return value
     return value if _is_list(next(iter(value), None)) else [value]
