@@ -75,13 +75,7 @@ def export(
         MachineError: the folder cannot be written to, or the disk is full.
     """
     columns = feature_columns(spec)
-    parsing = {
-        name: feature
-        for name, feature in transform_output.raw_feature_spec().items()
-        if name in columns
-    }
-    if spec.timestamp in parsing:
-        parsing[spec.timestamp] = _optional_time(parsing[spec.timestamp])
+    parsing = request_parsing(spec, transform_output)
     transform = transform_output.transform_features_layer()
     scorer = scoring_model(model, negative_sampling_rate)
     names = tuple(model.input)
@@ -150,6 +144,21 @@ def write_archive(archive: keras.export.ExportArchive, directory: pathlib.Path) 
 def feature_columns(spec: FeatureSpec) -> dict[str, bool]:
     """Returns the columns that a request holds; the value says whether it is a list."""
     return {name: c.is_list for name, c in spec.serving_columns().items()}
+
+
+def request_parsing(
+    spec: FeatureSpec, transform_output: tft.TFTransformOutput
+) -> dict[str, Any]:
+    """Returns how tf.Examples that are requests are parsed, by column."""
+    columns = feature_columns(spec)
+    parsing = {
+        name: feature
+        for name, feature in transform_output.raw_feature_spec().items()
+        if name in columns
+    }
+    if spec.timestamp in parsing:
+        parsing[spec.timestamp] = _optional_time(parsing[spec.timestamp])
+    return parsing
 
 
 def _optional_time(parsing: Any) -> Any:

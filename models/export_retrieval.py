@@ -65,15 +65,14 @@ def export_retrieval(
     query = {name: inputs.query[name] for name in model.reads}
     read = {i.name: i for i in (*query.values(), *inputs.seen)}
     columns = spec.columns()
-    names = sorted({spec.column_of(name) for name in read})
-    parsing = {name: raw[name] for name in names}
+    parsing = {name: raw[name] for name in request_columns(model, inputs, spec)}
     item_column = spec.column_of(inputs.item.name)
     matrix = _matrix(model)
     bias = model.item_bias()
     bias = None if bias is None else keras.Variable(bias, trainable=False)
     is_item = np.zeros(model.items, bool)
     is_item[1 : 1 + len(values)] = True
-    found_as = _values(spec, inputs.item.name, values, model.items)
+    as_logged = found_as(spec, inputs.item.name, values, model.items)
     count = min(k, len(values))
 
     def transformed(columns: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -97,7 +96,7 @@ def export_retrieval(
                 scores, places, tf.fill([tf.shape(places)[0]], -np.inf)
             )
         top, ids = tf.math.top_k(scores, count)
-        return {"items": tf.gather(found_as, ids), "scores": top}
+        return {"items": tf.gather(as_logged, ids), "scores": top}
 
     def given(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return transformed({n: parsed_like(columns[n], parsing[n]) for n in parsing})
@@ -152,10 +151,18 @@ def _matrix(model: RetrievalModel) -> keras.Variable:
     return keras.Variable(matrix, trainable=False, name="item_matrix")
 
 
-def _values(
+def request_columns(
+    model: RetrievalModel, inputs: RetrievalInputs, spec: FeatureSpec
+) -> list[str]:
+    """Returns the columns that a request holds."""
+    read = [inputs.query[name] for name in model.reads]
+    return sorted({spec.column_of(i.name) for i in (*read, *inputs.seen)})
+
+
+def found_as(
     spec: FeatureSpec, item: str, values: Sequence[str], rows: int
 ) -> tf.Tensor:
-    """What each row of the item table stands for in the log, `[rows]`."""
+    """Returns what each row of the item table stands for in the log, `[rows]`."""
     feature = spec.features[item]
     if not isinstance(feature, CategoricalFeature):
         raise TypeError(f"`{item}` must be categorical. Received: {feature.kind}")

@@ -33,7 +33,7 @@ def rank_signature(
     Returns:
         None where no feature of the role `item` reads a column.
     """
-    of_items = _item_columns(spec)
+    of_items = item_columns(spec)
     if not of_items:
         return None
     reads = _reads(spec)
@@ -72,7 +72,8 @@ def rank_signature(
     }
 
 
-def _item_columns(spec: FeatureSpec) -> set[str]:
+def item_columns(spec: FeatureSpec) -> set[str]:
+    """The columns that hold one row an item in `rank`: what items' features read."""
     return {
         column
         for name, feature in spec.features.items()

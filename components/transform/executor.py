@@ -5,19 +5,26 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import types
 from tfx.components.transform import executor as transform_executor
 from tfx.types import artifact_utils
-from tfx.types.standard_component_specs import CUSTOM_CONFIG_KEY, TRANSFORM_GRAPH_KEY
+from tfx.types.standard_component_specs import (
+    CUSTOM_CONFIG_KEY,
+    EXAMPLES_KEY,
+    TRANSFORM_GRAPH_KEY,
+)
 from tfx.utils import json_utils
 
 from clickwright.components.transform.spec import PLAN_KEY
 from clickwright.models import preprocessing
+from clickwright.models.export_params import GOLDEN_ROWS
 from clickwright.models.preprocessing import SPEC_KEY
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import DataError
-from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
+from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
+from clickwright.schemas.spec import SPLITS, FeatureSpec, LearnedVocabulary
 
 progress = logging.getLogger("clickwright.progress")
 
@@ -40,7 +47,7 @@ class Executor(transform_executor.Executor):
             input_dict: as in TFX's executor; `plan`, one `DiscretizationPlan`, none,
                 or absent.
             output_dict: as in TFX's executor; the transform graph's folder gets a
-                copy of the plan.
+                copy of the plan, and rows of the split `valid` for golden requests.
             exec_properties: as in TFX's executor; `custom_config` holds the spec.
 
         Raises:
@@ -65,11 +72,37 @@ class Executor(transform_executor.Executor):
         folder = artifact_utils.get_single_uri(output_dict[TRANSFORM_GRAPH_KEY])
         if plan is not None:
             plan.write(pathlib.Path(folder))
+        valid = [
+            artifact_utils.get_split_uri([artifact], SPLITS[1])
+            for artifact in input_dict[EXAMPLES_KEY]
+        ]
+        keep_rows(valid, pathlib.Path(folder) / GOLDEN_ROWS_FILE)
         graph = tft.TFTransformOutput(folder)
         sizes = {name: graph.vocabulary_size_by_name(name) for name in learned(spec)}
         check_sizes(spec, sizes)
         detail = f"{sum(sizes.values()):,} values in {len(sizes)} vocabularies"
         progress.info("%s", detail, extra={"detail": detail})
+
+
+def keep_rows(folders: Sequence[str], path: pathlib.Path) -> None:
+    """Writes some rows of a split to a file, the same ones each time.
+
+    They come from all shards in turn, as neighbours in a log may be of one user.
+
+    Args:
+        folders: folders of the split, of gzipped TFRecords.
+        path: the gzipped TFRecord file.
+    """
+    shards = sorted(
+        str(file) for folder in folders for file in pathlib.Path(folder).glob("*.gz")
+    )
+    rows = tf.data.Dataset.from_tensor_slices(shards).interleave(
+        lambda shard: tf.data.TFRecordDataset(shard, "GZIP"),
+        cycle_length=max(1, len(shards)),
+    )
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for row in rows.take(GOLDEN_ROWS):
+            writer.write(row.numpy())
 
 
 def _plan(artifacts: Sequence[types.Artifact]) -> DiscretizationPlan | None:

@@ -29,6 +29,7 @@ from clickwright.schemas import strict_yaml
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.item_table import ItemTable, vocabulary_digest
+from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
 
 HYPERPARAMETER = "discretization_plan"
@@ -50,6 +51,9 @@ def run_fn(fn_args: Any) -> None:
     and data; so are rows that do not fit into memory. A run that was killed goes on
     from there; a successful one removes its state, since the exported model makes it
     worthless. With several seeds the one with the best validation is exported.
+
+    Where Transform kept raw rows, the exported model holds requests of them: golden
+    ones with their answers, and those that warm a server up.
 
     Beside `training_log.jsonl` stands `training_summary.json`: every seed's records,
     and mean and deviation of the best epochs' validation metrics; and, where the
@@ -127,6 +131,8 @@ def run_fn(fn_args: Any) -> None:
         fill_item_tables(model, tables, digests)
         return model
 
+    # Transform graphs of older versions have none.
+    golden_rows = pathlib.Path(fn_args.transform_graph_path) / GOLDEN_ROWS_FILE
     work = Work(
         name=name,
         spec=spec,
@@ -138,12 +144,13 @@ def run_fn(fn_args: Any) -> None:
         state=state,
         log_directory=pathlib.Path(fn_args.model_run_dir),
         serving_directory=pathlib.Path(fn_args.serving_model_dir),
+        golden_rows=golden_rows if golden_rows.is_file() else None,
     )
     if isinstance(params, TrainingParams):
-        freeze = export_params.freeze_numeric
-        run_click(work, params, registry.loss(name, model_params), plan, freeze)
+        loss = registry.loss(name, model_params)
+        run_click(work, params, loss, plan, export_params)
     elif isinstance(params, RetrievalTrainingParams):
-        run_retrieval(work, params)
+        run_retrieval(work, params, export_params)
     if state is not None:
         shutil.rmtree(state, ignore_errors=True)
 

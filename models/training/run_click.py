@@ -3,11 +3,13 @@
 import functools
 
 from clickwright.models import registry
+from clickwright.models.click_requests import write_click_requests
 from clickwright.models.export import export
-from clickwright.models.export_params import FreezeNumericParams
+from clickwright.models.export_params import ExportParams
 from clickwright.models.freeze_numeric import freeze_numeric, scaled_ranges
 from clickwright.models.losses.loss import Loss
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
+from clickwright.models.request_rows import RequestRows
 from clickwright.models.training.data import read_examples
 from clickwright.models.training.numeric_fields import write_numeric_fields
 from clickwright.models.training.params import TrainingParams
@@ -21,7 +23,7 @@ def run_click(
     params: TrainingParams,
     loss: Loss,
     plan: DiscretizationPlan | None,
-    freeze: FreezeNumericParams | None,
+    export_params: ExportParams,
 ) -> None:
     """Trains the model on the rows' labels, and exports its probability.
 
@@ -30,7 +32,7 @@ def run_click(
         params: how to train.
         loss: the model's.
         plan: of the numeric features; None where there are none.
-        freeze: how numeric encoders are replaced by tables; None leaves them.
+        export_params: what is done to the model before it is exported.
     """
     read = functools.partial(
         read_examples,
@@ -59,6 +61,7 @@ def run_click(
     )
     model = runs.model
     write_numeric_fields(model, work.log_directory)
+    freeze = export_params.freeze_numeric
     if plan is not None and freeze is not None:
         model, report = freeze_numeric(model, scaled_ranges(plan), freeze.max_error)
         report.write(work.log_directory)
@@ -70,3 +73,15 @@ def run_click(
         params.negative_sampling_rate,
         plan,
     )
+    if work.golden_rows is not None:
+        write_click_requests(
+            model,
+            work.transform,
+            work.spec,
+            work.serving_directory,
+            RequestRows.read(
+                work.golden_rows, export_params.golden_rows, export_params.batch_sizes
+            ),
+            params.negative_sampling_rate,
+            health=plan is not None and bool(plan.fields),
+        )

@@ -1,8 +1,11 @@
 """Trains and exports a retrieval model."""
 
+from clickwright.models.export_params import ExportParams
 from clickwright.models.export_retrieval import export_retrieval
 from clickwright.models.item_vocabulary import vocabulary_values
+from clickwright.models.request_rows import RequestRows
 from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
+from clickwright.models.retrieval_requests import write_retrieval_requests
 from clickwright.models.training.checkpoint import Checkpoint
 from clickwright.models.training.repeat import Fitted, repeat
 from clickwright.models.training.retrieval_data import read_retrieval_examples
@@ -12,12 +15,15 @@ from clickwright.models.training.training_log import TrainingLog
 from clickwright.models.training.work import Work, check_batch_size
 
 
-def run_retrieval(work: Work, params: RetrievalTrainingParams) -> None:
+def run_retrieval(
+    work: Work, params: RetrievalTrainingParams, export_params: ExportParams
+) -> None:
     """Trains the model on what users took, and exports how it finds items.
 
     Args:
         work: what to do; `build` makes retrieval models.
         params: how to train.
+        export_params: which requests go with the model.
     """
     inputs = RetrievalInputs.of(work.inputs)
     # Before any work: without values there is nothing that could be recommended.
@@ -50,3 +56,15 @@ def run_retrieval(work: Work, params: RetrievalTrainingParams) -> None:
         values,
         work.serving_directory,
     )
+    if work.golden_rows is not None:
+        write_retrieval_requests(
+            runs.model,
+            work.transform,
+            work.spec,
+            inputs,
+            values,
+            work.serving_directory,
+            RequestRows.read(
+                work.golden_rows, export_params.golden_rows, export_params.batch_sizes
+            ),
+        )

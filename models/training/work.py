@@ -28,6 +28,7 @@ class Work:
         state: folder of what a killed run goes on from; None for nothing.
         log_directory: folder of logs and reports.
         serving_directory: folder of the SavedModel.
+        golden_rows: raw rows to make requests of; None for no requests.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Work:
     state: pathlib.Path | None
     log_directory: pathlib.Path
     serving_directory: pathlib.Path
+    golden_rows: pathlib.Path | None = None
 
 
 def check_batch_size(params: FitParams, rows: int) -> None:

@@ -26,6 +26,7 @@ from clickwright.components.transform.executor import Executor, check_sizes
 from clickwright.schemas.discretization_plan import DiscretizationPlan, Scaling
 from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.metadata import to_schema
+from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 from clickwright.schemas.spec import SPLITS, FeatureSpec
 
 # TFT divides 0 by 0 for columns that have no value yet, and mends it afterwards.
@@ -342,6 +343,12 @@ def transform(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return transform(SPEC, ROWS, tmp_path_factory.mktemp("transform"), plan=PLAN)
+
+
+def test_rows_of_the_validation_split_are_kept_beside_the_graph(run: Run) -> None:
+    path = pathlib.Path(run.output.transform_output_dir) / GOLDEN_ROWS_FILE
+    kept = [r.numpy() for r in tf.data.TFRecordDataset(str(path), "GZIP")]
+    assert kept == [encode(SPEC, row) for row in ROWS["valid"][:128]]
 
 
 def text(value: Any) -> bytes:

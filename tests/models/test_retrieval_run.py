@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from request_files import arrays, golden, replay, warmed_up
 from retrieval_log import (
     ITEMS,
     SPEC,
@@ -26,6 +27,7 @@ from clickwright.components.evaluation.found_items import FoundItems
 from clickwright.components.publisher.load_test import load_test
 from clickwright.models.training import run, run_retrieval
 from clickwright.schemas.errors import ConfigError, DataError
+from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 
 MODELS: dict[str, dict[str, Any]] = {
     "sasrec": {"embedding_dim": 8, "blocks": 1, "dropout": 0.1},
@@ -38,7 +40,11 @@ KNOWN = sorted({row["item"] for row in TRAIN})
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
-    return transformed(tmp_path_factory.mktemp("retrieval"))
+    done = transformed(tmp_path_factory.mktemp("retrieval"))
+    with tf.io.TFRecordWriter(str(done.graph / GOLDEN_ROWS_FILE), "GZIP") as writer:
+        for example in serialized(VALID[:20]):  # the fourth one's item is unknown
+            writer.write(example)
+    return done
 
 
 def make_args(
@@ -55,6 +61,7 @@ def make_args(
             "model": {"name": model, "params": MODELS.get(model, {})},
             "training": {**TRAINING, **training},
             "checkpoint_dir": str(folder / "checkpoints"),
+            "export": {"batch_sizes": [1, 8, 32]},
         },
     )
 
@@ -142,6 +149,18 @@ def test_unknown_items_have_no_embedding_of_their_own_and_missing_ones_none(
     found = model.signatures["embed_item"](item=tf.constant(["", KNOWN[0], "no such"]))
     vectors = found["embedding"].numpy()
     assert not vectors[0].any() and vectors[1].any()
+
+
+def test_golden_answers_are_those_of_the_trained_model(trained: FnArgs) -> None:
+    model = pathlib.Path(trained.serving_model_dir)
+    found = replay(model)
+    names = ("serving_default", "top_k", "embed_user", "embed_item")
+    assert set(found) == {(name, n) for name in names for n in (1, 8, 20)}
+    assert max(found.values()) < 1e-5
+    assert warmed_up(model) == {(name, n) for name in names for n in (1, 8, 32)}
+    wanted = arrays(golden(model, "top_k")[-1].predict_log.response.outputs)
+    for items, row in zip(wanted["items"], VALID, strict=False):
+        assert items[0].decode() in set(KNOWN) - set(row["clicks"])
 
 
 def test_a_server_can_load_it(trained: FnArgs) -> None:

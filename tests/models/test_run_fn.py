@@ -2,11 +2,13 @@
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from request_files import replay, warmed_up
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.utils import import_utils
 from transformed_shop import PLAN, SPEC, Transformed, encode, make_rows
@@ -17,6 +19,11 @@ from clickwright.models.metrics.log_loss import log_loss
 from clickwright.models.training import run, run_click
 from clickwright.models.training.numeric_fields import read_numeric_fields
 from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.serving_files import (
+    GOLDEN_PATH,
+    GOLDEN_ROWS_FILE,
+    WARMUP_PATH,
+)
 
 
 def make_args(
@@ -277,3 +284,29 @@ def test_training_parameters_are_checked_before_any_row_is_read(
     monkeypatch.setattr(run_click, "read_examples", None)
     with pytest.raises(ConfigError, match=said):
         run.run_fn(make_args(transformed, tmp_path, **training))
+
+
+def test_requests_are_written_where_transform_kept_rows(
+    transformed: Transformed, tmp_path: pathlib.Path
+) -> None:
+    graph = tmp_path / "graph"
+    shutil.copytree(transformed.graph, graph)
+    args = make_args(transformed, tmp_path, epochs=1)
+    args.transform_graph_path = str(graph)
+    args.custom_config["export"] = {"golden_rows": 7, "batch_sizes": [1, 4]}
+    model = pathlib.Path(args.serving_model_dir)
+    run.run_fn(args)
+    assert not (model / GOLDEN_PATH).exists() and not (model / WARMUP_PATH).exists()
+    with tf.io.TFRecordWriter(str(graph / GOLDEN_ROWS_FILE), "GZIP") as writer:
+        for row in make_rows(20, seed=5):
+            writer.write(encode(row))
+    shutil.rmtree(model)
+    run.run_fn(args)
+    found = replay(model)
+    assert set(found) == {
+        (name, n)
+        for name in ("serving_default", "predict_raw", "rank")
+        for n in (1, 4, 7)
+    }
+    assert max(found.values()) < 1e-6
+    assert {n for _, n in warmed_up(model)} == {1, 4}
