@@ -13,27 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from fake_model import COLUMNS, FakeModel, serve, signature
 
 from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.missing_values import MISSING_INT64
 from clickwright.serving.client import AsyncClient, Client, RequestError
 
-COLUMNS = {
-    "user": (tf.int64, False),
-    "history": (tf.string, True),
-    "ages": (tf.int64, True),
-    "item": (tf.string, False),
-    "price": (tf.float32, False),
-}
-OF_ITEMS = {"item", "price"}
 ROWS: dict[str, Any] = {
     "user": [7, None],
     "history": [["a", "b"], None],
@@ -50,86 +35,13 @@ WANT: dict[str, list[Any]] = {
 }
 
 
-def signature(rank: bool = False) -> SignatureDef:
-    made = SignatureDef()
-    for name, (dtype, is_list) in COLUMNS.items():
-        rows = 1 if rank and name not in OF_ITEMS else -1
-        info = made.inputs[name]
-        info.dtype = dtype.as_datatype_enum
-        for size in [rows, -1] if is_list else [rows]:
-            info.tensor_shape.dim.add().size = size
-    return made
-
-
-class Model(
-    prediction_service_pb2_grpc.PredictionServiceServicer,  # type: ignore[misc]
-    model_service_pb2_grpc.ModelServiceServicer,  # type: ignore[misc]
-):
-    """Keeps what it is asked, and fails as often as it is told."""
-
-    def __init__(self) -> None:
-        self.requests: list[predict_pb2.PredictRequest] = []
-        self.asked_for_signatures = 0
-        self.failures: list[grpc.StatusCode] = []
-        self.outputs: dict[str, Any] = {"probability": [0.25, 0.5]}
-
-    @property
-    def inputs(self) -> dict[str, np.ndarray[Any, Any]]:
-        return {k: tf.make_ndarray(x) for k, x in self.requests[-1].inputs.items()}
-
-    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.requests.append(request)
-        if self.failures:
-            context.abort(self.failures.pop(0), "as it was told")
-        return predict_pb2.PredictResponse(
-            outputs={
-                name: tf.make_tensor_proto(value)
-                for name, value in self.outputs.items()
-            }
-        )
-
-    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.asked_for_signatures += 1
-        signatures = get_model_metadata_pb2.SignatureDefMap(
-            signature_def={
-                "predict_raw": signature(),
-                "top_k": signature(),
-                "rank": signature(rank=True),
-            }
-        )
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.metadata["signature_def"].Pack(signatures)
-        return response
-
-    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
-        states = get_model_status_pb2.ModelVersionStatus
-        return get_model_status_pb2.GetModelStatusResponse(
-            model_version_status=[
-                states(version=2, state=states.LOADING),
-                states(version=1, state=states.AVAILABLE),
-            ]
-        )
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
 
 
 @pytest.fixture
-def model() -> Model:
-    return Model()
-
-
-def serve(model: Model, address: str = "127.0.0.1:0") -> tuple[grpc.Server, str]:
-    server = grpc.server(
-        concurrent.futures.ThreadPoolExecutor(2),
-        options=[("grpc.max_receive_message_length", -1)],
-    )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(model, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)
-    port = server.add_insecure_port(address)
-    server.start()
-    return server, f"127.0.0.1:{port}"
-
-
-@pytest.fixture
-def address(model: Model) -> Iterator[str]:
+def address(model: FakeModel) -> Iterator[str]:
     server, found = serve(model)
     yield found
     server.stop(None).wait()
@@ -156,7 +68,7 @@ def ask(request: pytest.FixtureRequest, address: str) -> Ask:
     return blocking if request.param == "blocking" else awaited
 
 
-def assert_sent(model: Model, want: dict[str, list[Any]]) -> None:
+def assert_sent(model: FakeModel, want: dict[str, list[Any]]) -> None:
     sent = model.inputs
     assert set(sent) == set(want)
     for name, values in want.items():
@@ -164,7 +76,9 @@ def assert_sent(model: Model, want: dict[str, list[Any]]) -> None:
         np.testing.assert_array_equal(sent[name], np.array(values, sent[name].dtype))
 
 
-def test_rows_are_scored_by_the_signature_of_the_client(ask: Ask, model: Model) -> None:
+def test_rows_are_scored_by_the_signature_of_the_client(
+    ask: Ask, model: FakeModel
+) -> None:
     scores = ask("predict", ROWS)
 
     np.testing.assert_array_equal(scores, np.float32([0.25, 0.5]))
@@ -190,7 +104,7 @@ def test_rows_are_scored_by_the_signature_of_the_client(ask: Ask, model: Model) 
     ids=["pandas", "table", "batch", "chunks", "dictionary", "more columns"],
 )
 def test_rows_may_come_in_any_form(
-    make: Callable[[Any], Any], address: str, model: Model
+    make: Callable[[Any], Any], address: str, model: FakeModel
 ) -> None:
     with Client(address, "shop") as client:
         client.predict(make(ROWS))
@@ -198,7 +112,7 @@ def test_rows_may_come_in_any_form(
     assert_sent(model, WANT)
 
 
-def test_arrays_go_as_they_are(address: str, model: Model) -> None:
+def test_arrays_go_as_they_are(address: str, model: FakeModel) -> None:
     rows = {
         "user": np.array([1, 2], np.int32),
         "history": np.array([["a", "b"], ["c", "d"]]),
@@ -231,7 +145,9 @@ def test_arrays_go_as_they_are(address: str, model: Model) -> None:
     ],
     ids=["values", "columns", "pandas", "arrow"],
 )
-def test_candidates_are_ranked_for_one_user(user: Any, ask: Ask, model: Model) -> None:
+def test_candidates_are_ranked_for_one_user(
+    user: Any, ask: Ask, model: FakeModel
+) -> None:
     ask("rank", user, {"item": ["x", "y", "z"], "price": [1.0, 2.0, 3.0]})
 
     assert model.requests[-1].model_spec.signature_name == "rank"
@@ -247,7 +163,7 @@ def test_candidates_are_ranked_for_one_user(user: Any, ask: Ask, model: Model) -
     )
 
 
-def test_a_user_may_have_no_history(address: str, model: Model) -> None:
+def test_a_user_may_have_no_history(address: str, model: FakeModel) -> None:
     with Client(address, "shop") as client:
         client.rank(
             {"user": np.array(7), "history": [], "ages": None},
@@ -258,7 +174,7 @@ def test_a_user_may_have_no_history(address: str, model: Model) -> None:
     assert model.inputs["ages"].tolist() == [[MISSING_INT64]]
 
 
-def test_items_are_found_as_text(ask: Ask, model: Model) -> None:
+def test_items_are_found_as_text(ask: Ask, model: FakeModel) -> None:
     model.outputs = {"items": [["x", "ü"]], "scores": [[2.0, 1.0]]}
 
     found = ask("top_k", {name: values[:1] for name, values in ROWS.items()})
@@ -268,7 +184,7 @@ def test_items_are_found_as_text(ask: Ask, model: Model) -> None:
     assert model.requests[-1].model_spec.signature_name == "top_k"
 
 
-def test_only_the_outputs_asked_for_come_back(ask: Ask, model: Model) -> None:
+def test_only_the_outputs_asked_for_come_back(ask: Ask, model: FakeModel) -> None:
     ask("predict", ROWS, outputs=["probability"])
 
     assert list(model.requests[-1].output_filter) == ["probability"]
@@ -279,7 +195,7 @@ def test_only_the_outputs_asked_for_come_back(ask: Ask, model: Model) -> None:
     [({"version": 3}, "version", 3), ({"label": "stable"}, "version_label", "stable")],
 )
 def test_a_version_is_asked_for_by_number_or_label(
-    options: dict[str, Any], field: str, value: Any, ask: Ask, model: Model
+    options: dict[str, Any], field: str, value: Any, ask: Ask, model: FakeModel
 ) -> None:
     ask("predict", ROWS, options=options)
 
@@ -314,7 +230,7 @@ def test_states_and_signatures_are_told(ask: Ask) -> None:
     ],
 )
 def test_a_column_that_does_not_fit_is_refused_by_name(
-    column: str, value: Any, message: str, address: str, model: Model
+    column: str, value: Any, message: str, address: str, model: FakeModel
 ) -> None:
     with (
         Client(address, "shop") as client,
@@ -360,7 +276,7 @@ def test_an_unknown_signature_is_refused_with_those_there_are(ask: Ask) -> None:
         ask("predict", ROWS, signature="predict_row")
 
 
-def test_what_was_unavailable_is_tried_again(ask: Ask, model: Model) -> None:
+def test_what_was_unavailable_is_tried_again(ask: Ask, model: FakeModel) -> None:
     model.failures = [grpc.StatusCode.UNAVAILABLE] * 2
 
     assert ask("predict", ROWS).shape == (2,)
@@ -376,7 +292,7 @@ def test_what_was_unavailable_is_tried_again(ask: Ask, model: Model) -> None:
     ],
 )
 def test_nothing_else_is_tried_again(
-    code: grpc.StatusCode, ask: Ask, model: Model
+    code: grpc.StatusCode, ask: Ask, model: FakeModel
 ) -> None:
     model.failures = [code]
 
@@ -395,7 +311,7 @@ def test_a_copied_error_keeps_its_code() -> None:
     assert (str(again), again.code) == ("there: no", grpc.StatusCode.NOT_FOUND)
 
 
-def test_a_server_that_starts_anew_is_waited_for(model: Model) -> None:
+def test_a_server_that_starts_anew_is_waited_for(model: FakeModel) -> None:
     server, address = serve(model)
     with Client(address, "shop") as client:
         client.predict(ROWS)
@@ -420,13 +336,17 @@ def test_no_server_is_an_error_that_names_the_address() -> None:
     assert "start the server" in caught.value.fix
 
 
-def test_a_request_ends_at_its_deadline(ask: Ask, model: Model) -> None:
+def test_a_request_ends_at_its_deadline(ask: Ask, model: FakeModel) -> None:
+    model.may_answer.clear()
     with pytest.raises(RequestError) as caught:
-        ask("predict", ROWS, options={"timeout": 1e-6})
+        ask("predict", ROWS, options={"timeout": 1.0})
+    model.may_answer.set()
     assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_answers_may_be_larger_than_the_limit_of_grpc(ask: Ask, model: Model) -> None:
+def test_answers_may_be_larger_than_the_limit_of_grpc(
+    ask: Ask, model: FakeModel
+) -> None:
     model.outputs = {"probability": np.zeros(5 << 20, np.int8)}
 
     assert ask("predict", ROWS).size == 5 << 20
@@ -436,7 +356,7 @@ def test_answers_may_be_larger_than_the_limit_of_grpc(ask: Ask, model: Model) ->
 
 
 def test_signatures_are_asked_for_once_and_again_after_a_refusal(
-    address: str, model: Model
+    address: str, model: FakeModel
 ) -> None:
     with Client(address, "shop") as client:
         client.predict(ROWS)
