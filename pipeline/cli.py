@@ -15,6 +15,7 @@ import rich.table
 import rich.text
 import typer
 
+from clickwright.pipeline.serving_flags import ServingFlags
 from clickwright.schemas.errors import ClickwrightError
 
 app = typer.Typer(
@@ -266,6 +267,214 @@ def bench_bars(
     bars.show(outcome, rich.console.Console(width=width))
     if not outcome.good:
         raise typer.Exit(1)
+
+
+@app.command(cls=ServingFlags)
+def serve(
+    model_config_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--model_config_file",
+            help="What to serve: `ModelServerConfig` in text format.",
+        ),
+    ] = None,
+    model_config_file_poll_wait_seconds: Annotated[
+        float,
+        typer.Option(
+            "--model_config_file_poll_wait_seconds",
+            min=0,
+            help="How often the file is read again; 0: never.",
+        ),
+    ] = 0,
+    model_name: Annotated[
+        str,
+        typer.Option("--model_name", help="Name of the one model, without a file."),
+    ] = "default",
+    model_base_path: Annotated[
+        pathlib.Path | None,
+        typer.Option("--model_base_path", help="Folder of that model's versions."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="For gRPC; 0: none.")
+    ] = 8500,
+    rest_api_port: Annotated[
+        int,
+        typer.Option("--rest_api_port", min=0, max=65535, help="For HTTP; 0: none."),
+    ] = 8501,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", help="Address to listen on. Callers are not authenticated."
+        ),
+    ] = "127.0.0.1",
+    grpc_socket_path: Annotated[
+        str, typer.Option("--grpc_socket_path", help="UNIX socket for gRPC as well.")
+    ] = "",
+    rest_api_timeout_in_ms: Annotated[
+        int,
+        typer.Option("--rest_api_timeout_in_ms", min=1, help="Of an HTTP request."),
+    ] = 30_000,
+    rest_api_enable_cors_support: Annotated[
+        bool,
+        typer.Option(
+            "--rest_api_enable_cors_support/--norest_api_enable_cors_support",
+            help="Let pages of other origins call.",
+        ),
+    ] = False,
+    enable_batching: Annotated[
+        bool,
+        typer.Option(
+            "--enable_batching/--noenable_batching",
+            help="Run requests that arrive together as one batch.",
+        ),
+    ] = False,
+    batching_parameters_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--batching_parameters_file", help="`BatchingParameters` in text format."
+        ),
+    ] = None,
+    allow_version_labels_for_unavailable_models: Annotated[
+        bool,
+        typer.Option(
+            "--allow_version_labels_for_unavailable_models/"
+            "--noallow_version_labels_for_unavailable_models",
+            help="New labels may name versions that are not loaded yet.",
+        ),
+    ] = False,
+    enable_model_warmup: Annotated[
+        bool,
+        typer.Option(
+            "--enable_model_warmup/--noenable_model_warmup",
+            help="Run a version's warm-up requests before it takes others.",
+        ),
+    ] = True,
+    file_system_poll_wait_seconds: Annotated[
+        float,
+        typer.Option(
+            "--file_system_poll_wait_seconds",
+            min=0,
+            help="How often new versions are looked for; 0: once.",
+        ),
+    ] = 1,
+    max_num_load_retries: Annotated[
+        int,
+        typer.Option(
+            "--max_num_load_retries", min=0, help="For a version that fails to load."
+        ),
+    ] = 5,
+    load_retry_interval_micros: Annotated[
+        int,
+        typer.Option(
+            "--load_retry_interval_micros", min=0, help="Time between these tries."
+        ),
+    ] = 60_000_000,
+    tensorflow_intra_op_parallelism: Annotated[
+        int,
+        typer.Option(
+            "--tensorflow_intra_op_parallelism", min=0, help="Threads; 0: automatic."
+        ),
+    ] = 0,
+    tensorflow_inter_op_parallelism: Annotated[
+        int,
+        typer.Option(
+            "--tensorflow_inter_op_parallelism", min=0, help="Threads; 0: automatic."
+        ),
+    ] = 0,
+    max_message_bytes: Annotated[
+        int,
+        typer.Option("--max_message_bytes", min=1, max=2**31 - 1, help="Of a request."),
+    ] = 64 * 2**20,
+    max_candidates: Annotated[
+        int, typer.Option("--max_candidates", min=1, help="Rows of a request.")
+    ] = 100_000,
+    shutdown_grace_seconds: Annotated[
+        float,
+        typer.Option(
+            "--shutdown_grace_seconds",
+            min=0,
+            help="For requests that run when the server is told to stop.",
+        ),
+    ] = 15,
+) -> None:
+    """Serve published models over gRPC and HTTP, as TensorFlow Serving does.
+
+    Protocol, paths, config file and flags are TensorFlow Serving's; its own binary
+    takes the same folder in this server's place. New versions are loaded, warmed up
+    and switched to without a failed request. GET /healthz says whether requests are
+    taken, GET /monitoring/prometheus/metrics how many there were.
+
+    One model:  clickwright serve --model_name=shop --model_base_path=out/shop/serving
+
+    More, with labels, read again each second:
+    clickwright serve --model_config_file=models.config
+    --model_config_file_poll_wait_seconds=1
+    """
+    given = dict(locals())
+    from clickwright.serving.server.options import server_options
+    from clickwright.serving.server.server import run as run_server
+
+    run_server(server_options(given))
+
+
+@app.command()
+def predict(
+    rows: Annotated[
+        pathlib.Path, typer.Argument(help="Rows to score: Parquet or JSON Lines.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name of the model on the server.")
+    ],
+    server: Annotated[
+        str, typer.Option(help="`host:port` of the server's gRPC.")
+    ] = "127.0.0.1:8500",
+    signature: Annotated[
+        str, typer.Option(help="What to call; `rank` scores the rows for `--user`.")
+    ] = "predict_raw",
+    user: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="For `rank`: a file of one row, of user and context."),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Version of the model; the latest when absent.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Label of a version, in place of its number.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Rows a request.", min=1)] = 1000,
+    timeout: Annotated[float, typer.Option(help="Seconds a request may take.")] = 30.0,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Parquet file for rows with scores; else scores are printed."
+        ),
+    ] = None,
+) -> None:
+    """Score rows with a model server: ours, or TensorFlow Serving.
+
+    The rows hold the columns of the log; labels and what else no feature reads may
+    stand beside them. Scores go to standard output, one JSON object a row.
+
+    Example: clickwright predict rows.jsonl --model marketplace --label stable
+    """
+    from clickwright.pipeline.console import watched
+    from clickwright.pipeline.predict import as_lines, predict_file, write_scores
+    from clickwright.serving.client import Client
+
+    console = rich.console.Console(stderr=True)
+    with (
+        Client(server, model, version=version, label=label, timeout=timeout) as client,
+        watched(console, "Predict"),
+    ):
+        scored = predict_file(
+            client, rows, signature=signature, user=user, batch_size=batch_size
+        )
+        if out is not None:
+            write_scores(scored, out)
+            return
+        for _, scores in scored:
+            for line in as_lines(scores):
+                typer.echo(line)
 
 
 @app.command("models")

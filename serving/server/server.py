@@ -1,0 +1,315 @@
+"""A model server: gRPC and HTTP before the models of a manager."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+
+import grpc
+import tensorflow as tf
+from aiohttp import web
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import (
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from clickwright.schemas.errors import ConfigError, MachineError
+from clickwright.serving.server.batching_params import BatchingParams
+from clickwright.serving.server.calls import Calls
+from clickwright.serving.server.inference import Inference
+from clickwright.serving.server.metrics import Metrics
+from clickwright.serving.server.model_config import read_model_config, single_model
+from clickwright.serving.server.model_manager import ModelManager
+from clickwright.serving.server.model_service import ModelService
+from clickwright.serving.server.options import ServerOptions
+from clickwright.serving.server.prediction_service import PredictionService
+from clickwright.serving.server.rest_api import RestApi
+from clickwright.serving.server.serving_error import ServingError
+
+SERVICES = (
+    "",
+    "PredictionService",
+    "ModelService",
+    "tensorflow.serving.PredictionService",
+    "tensorflow.serving.ModelService",
+)
+"""Names that gRPC's health protocol may be asked for; empty is the whole server."""
+_IDLE_SECONDS = 75
+"""An HTTP connection on which nothing comes for so long is closed."""
+_HEALTH_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """A model server in the event loop that starts it.
+
+    Args:
+        options: its flags.
+    """
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._options = options
+        self._metrics = Metrics()
+        self._manager: ModelManager | None = None
+        self._health = health.aio.HealthServicer()
+        self._grpc: grpc.aio.Server | None = None
+        self._http: web.AppRunner | None = None
+        self._follower: asyncio.Task[None] | None = None
+        self._taken = False
+
+    async def start(self) -> None:
+        """Loads the models, then takes requests.
+
+        Raises:
+            ConfigError: a config file cannot be used.
+            MachineError: a port is taken.
+            ServingError: a model cannot be served.
+        """
+        options = self._options
+        _set_threads(options)
+        config = self._read_config()
+        # Before the models, which may take minutes: a taken port shows at once.
+        self._grpc = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", options.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),  # or two servers would share a port
+            ]
+        )
+        self._bind_grpc(self._grpc)
+        http_socket = self._bind_http()
+        try:
+            self._manager = self._make_manager()
+            await self._manager.start(config)
+            await self._open(self._grpc, self._manager, http_socket)
+        except BaseException:
+            if http_socket is not None and self._http is None:
+                http_socket.close()
+            await self.stop(0)
+            raise
+        self._taken = True
+        self._follower = asyncio.create_task(self._follow())
+        seconds = options.model_config_file_poll_wait_seconds
+        if options.model_config_file and seconds:
+            self._manager.watch(options.model_config_file, seconds)
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuses new requests, lets running ones end, and frees the models.
+
+        Args:
+            grace: seconds that running requests have; None: as the options say.
+        """
+        if grace is None:
+            grace = self._options.shutdown_grace_seconds
+        self._taken = False
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        await self._health.enter_graceful_shutdown()
+        if self._http is not None:
+            self._http.shutdown_timeout = grace
+        await asyncio.gather(
+            *([self._grpc.stop(grace)] if self._grpc else []),
+            *([self._http.cleanup()] if self._http else []),
+        )
+        if self._manager is not None:
+            await self._manager.close()
+
+    def _make_manager(self) -> ModelManager:
+        options = self._options
+        batching = None
+        if options.enable_batching:
+            file = options.batching_parameters_file
+            batching = BatchingParams.from_file(file) if file else BatchingParams()
+        return ModelManager(
+            batching=batching,
+            metrics=self._metrics,
+            file_system_poll_wait_seconds=options.file_system_poll_wait_seconds,
+            max_num_load_retries=options.max_num_load_retries,
+            load_retry_interval_micros=options.load_retry_interval_micros,
+            allow_version_labels_for_unavailable_models=(
+                options.allow_version_labels_for_unavailable_models
+            ),
+            enable_model_warmup=options.enable_model_warmup,
+        )
+
+    def _read_config(self) -> ModelServerConfig:
+        options = self._options
+        if options.model_config_file is not None:
+            return read_model_config(options.model_config_file)
+        if options.model_base_path is None:
+            raise ConfigError(
+                "There is no model to serve.",
+                fix="give a config file or the base path of a model",
+            )
+        return single_model(options.model_name, options.model_base_path.resolve())
+
+    async def _open(
+        self,
+        server: grpc.aio.Server,
+        manager: ModelManager,
+        http_socket: socket.socket | None,
+    ) -> None:
+        options = self._options
+        inference = Inference(
+            manager,
+            self._metrics,
+            max_candidates=options.max_candidates,
+            max_bytes=options.max_message_bytes,
+        )
+        calls = Calls(self._metrics)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(inference, calls), server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(inference, calls), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        await server.start()
+        if http_socket is None:
+            return
+        rest = RestApi(
+            inference,
+            calls,
+            self._metrics,
+            max_bytes=options.max_message_bytes,
+            timeout=options.rest_api_timeout_in_ms / 1000,
+            cors=options.rest_api_enable_cors_support,
+            healthy=self._healthy,
+        )
+        self._http = web.AppRunner(
+            rest.app,
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=_IDLE_SECONDS,
+        )
+        await self._http.setup()
+        await web.SockSite(self._http, http_socket).start()
+
+    def _bind_grpc(self, server: grpc.aio.Server) -> None:
+        options = self._options
+        places = [f"{_bracketed(options.host)}:{options.port}"] if options.port else []
+        if options.grpc_socket_path:
+            places.append(f"unix:{options.grpc_socket_path}")
+        for place in places:
+            try:
+                bound = server.add_insecure_port(place)
+            except RuntimeError:
+                bound = 0
+            if not bound:
+                raise _taken(place, "port")
+
+    def _bind_http(self) -> socket.socket | None:
+        options = self._options
+        if not options.rest_api_port:
+            return None
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind((options.host, options.rest_api_port))
+            # From here on a second server cannot take it.
+            made.listen(128)
+        except OSError as error:
+            made.close()
+            place = f"{_bracketed(options.host)}:{options.rest_api_port}"
+            raise _taken(place, "rest_api_port") from error
+        return made
+
+    async def _follow(self) -> None:
+        """Tells gRPC's health protocol what HTTP's path tells."""
+        told = None
+        while True:
+            good = self._healthy()
+            if good != told:
+                told = good
+                states = health_pb2.HealthCheckResponse
+                state = states.SERVING if good else states.NOT_SERVING
+                for name in SERVICES:
+                    await self._health.set(name, state)
+            await asyncio.sleep(_HEALTH_SECONDS)
+
+    def _healthy(self) -> bool:
+        return self._taken and self._manager is not None and self._manager.ready()
+
+
+async def serve(options: ServerOptions) -> None:
+    """Runs a server until the process is told to stop (SIGTERM or SIGINT).
+
+    Raises:
+        ClickwrightError: it cannot start.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(options)
+    starting = asyncio.create_task(server.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return
+    try:
+        await starting
+    except ServingError as error:
+        raise ConfigError(
+            f"Failed to start server. Error: {error}",
+            where=str(options.model_config_file or options.model_base_path),
+            fix="mend the model or the configuration, then start again",
+        ) from error
+    finally:
+        stopping.cancel()
+    for what, port in (("gRPC", options.port), ("HTTP", options.rest_api_port)):
+        if port:
+            log.info("%s on %s:%d", what, _bracketed(options.host), port)
+    await stop.wait()
+    log.info("Stopping: running requests end first")
+    for number in (signal.SIGTERM, signal.SIGINT):  # a second one ends it at once
+        loop.remove_signal_handler(number)
+    await server.stop()
+
+
+def run(options: ServerOptions) -> None:
+    """Runs a server in this process until it is told to stop.
+
+    Raises:
+        ClickwrightError: it cannot start.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        logging.Formatter(
+            "%(asctime)s %(levelname)s %(message)s %(detail)s",
+            defaults={"detail": ""},  # records of progress have one
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+    asyncio.run(serve(options))
+
+
+def _set_threads(options: ServerOptions) -> None:
+    """Sizes TensorFlow's pools, which the first session of a process makes."""
+    threads = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
+    )
+    tf.compat.v1.Session(graph=tf.Graph(), config=threads).close()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _taken(place: str, flag: str) -> MachineError:
+    return MachineError(
+        f"The address {place} is taken or not this machine's.",
+        where=f"--{flag}",
+        fix="stop the server that listens there, or choose another port or host",
+    )
