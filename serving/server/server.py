@@ -110,8 +110,6 @@ class Server:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
         await self._health.enter_graceful_shutdown()
-        if self._http is not None:
-            self._http.shutdown_timeout = grace
         await asyncio.gather(
             *([self._grpc.stop(grace)] if self._grpc else []),
             *([self._http.cleanup()] if self._http else []),
@@ -185,6 +183,7 @@ class Server:
             rest.app,
             handle_signals=False,
             access_log=None,
+            shutdown_timeout=options.shutdown_grace_seconds,
             keepalive_timeout=_IDLE_SECONDS,
         )
         await self._http.setup()

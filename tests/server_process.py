@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 import grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from clickwright.serving.server_process import server_command
+
 START_SECONDS = 180
 """TensorFlow alone takes a while to import on a busy machine."""
 
@@ -40,19 +42,9 @@ class RunningServer:
         return f"http://127.0.0.1:{self.rest_port}"
 
 
-def binary() -> list[str]:
-    """The command before the flags: another server, or `clickwright serve`."""
-    other = os.environ.get("CLICKWRIGHT_MODEL_SERVER")
-    return (
-        [other]
-        if other
-        else [sys.executable, "-m", "clickwright.pipeline.cli", "serve"]
-    )
-
-
 def ours() -> bool:
     """Whether it is this product's server that is tested."""
-    return "CLICKWRIGHT_MODEL_SERVER" not in os.environ
+    return server_command()[0] == sys.executable
 
 
 def free_ports(count: int) -> list[int]:
@@ -86,7 +78,7 @@ def server_process(
     with tempfile.NamedTemporaryFile(prefix="server-", suffix=".log") as log:
         process = subprocess.Popen(
             [
-                *binary(),
+                *server_command(),
                 f"--port={grpc_port}",
                 f"--rest_api_port={rest_port}",
                 *flags,
