@@ -109,6 +109,16 @@ def verify(version_dir: pathlib.Path) -> Manifest:
             where=str(version_dir),
             fix="mend the disk or the rights, or publish the model again",
         ) from error
+    check_files(manifest, found, str(version_dir))
+    return manifest
+
+
+def check_files(manifest: Manifest, found: Mapping[str, FileEntry], where: str) -> None:
+    """Compares the files found in a version with those in its manifest.
+
+    Raises:
+        DataError: names each file that is missing, changed or not in the manifest.
+    """
     problems = []
     for name in sorted(manifest.files.keys() | found.keys()):
         expected, actual = manifest.files.get(name), found.get(name)
@@ -128,10 +138,9 @@ def verify(version_dir: pathlib.Path) -> Manifest:
     if problems:
         raise DataError(
             " ".join(problems),
-            where=str(version_dir),
+            where=where,
             fix="publish the model again; never change a published version",
         )
-    return manifest
 
 
 def _raise(error: OSError) -> NoReturn:

@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from clickwright.components.publisher import spec
-from clickwright.components.publisher.load_test import load_test
+from clickwright.components.publisher.isolated_load_test import isolated_load_test
 from clickwright.components.publisher.version_store import VersionStore
 from clickwright.schemas.manifest import MANIFEST_PATH
 
@@ -32,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
 
         Args:
             input_dict: `model`, one `Model`; `model_blessing`, one `ModelBlessing` or
-                none.
+                none; `infra_blessing`, one `InfraBlessing` or none.
             output_dict: `pushed_model`, one `PushedModel`; its custom properties are
                 set, and a published version's manifest is copied into it.
             exec_properties: as in `PublisherSpec`, all of them present.
@@ -40,11 +40,13 @@ class Executor(base_executor.BaseExecutor):
         Raises:
             ConfigError: an execution property breaks its rule.
             DataError: the model is not a SavedModel that a server could load.
-            MachineError: the destination cannot be written or has no space.
+            MachineError: another publisher is at work, or the destination cannot be
+                written or has no space.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict[spec.MODEL_KEY])
         blessings = input_dict.get(spec.MODEL_BLESSING_KEY) or []
+        infra = input_dict.get(spec.INFRA_BLESSING_KEY) or []
         pushed = artifact_utils.get_single_instance(output_dict[spec.PUSHED_MODEL_KEY])
         pushed.set_int_custom_property(spec.PUSHED_PROPERTY, 0)
 
@@ -58,9 +60,15 @@ class Executor(base_executor.BaseExecutor):
                 "not published", extra={"detail": "not blessed: nothing published"}
             )
             return
+        if not all(model_utils.is_infra_validated(blessing) for blessing in infra):
+            progress.info(
+                "not published",
+                extra={"detail": "failed in the server: nothing published"},
+            )
+            return
 
         store = VersionStore(
-            pathlib.Path(exec_properties[spec.DESTINATION_KEY]),
+            exec_properties[spec.DESTINATION_KEY],
             exec_properties[spec.MODEL_NAME_KEY],
             exec_properties[spec.KEEP_KEY],
         )
@@ -71,12 +79,15 @@ class Executor(base_executor.BaseExecutor):
         }
         for blessing in blessings:
             provenance["model_blessing_artifact_id"] = str(blessing.id)
+        for blessing in infra:
+            provenance["infra_blessing_artifact_id"] = str(blessing.id)
         manifest = store.publish(
             pathlib.Path(path_utils.serving_model_path(model.uri)),
             provenance=provenance,
-            check=functools.partial(load_test, signatures=signatures)
+            check=functools.partial(isolated_load_test, signatures=signatures)
             if signatures
             else None,
+            label=exec_properties[spec.LABEL_KEY],
         )
         version = str(manifest.version)
         copy = pathlib.Path(pushed.uri, pathlib.PurePath(MANIFEST_PATH).name)
@@ -84,6 +95,6 @@ class Executor(base_executor.BaseExecutor):
         copy.write_text(manifest.model_dump_json(indent=1))
         pushed.set_int_custom_property(spec.PUSHED_PROPERTY, 1)
         pushed.set_string_custom_property(
-            spec.PUSHED_DESTINATION_PROPERTY, str(store.folder / version)
+            spec.PUSHED_DESTINATION_PROPERTY, store.address(manifest.version)
         )
         pushed.set_string_custom_property(spec.PUSHED_VERSION_PROPERTY, version)

@@ -1,7 +1,13 @@
-"""Loads a SavedModel the way a model server does."""
+"""Loads a SavedModel the way a model server does.
 
+As a program it is given a folder and signatures, and says on standard output what is
+wrong with them; see `isolated_load_test`.
+"""
+
+import json
 import logging
 import pathlib
+import sys
 from collections.abc import Collection
 
 import numpy as np
@@ -74,3 +80,13 @@ def _empty_call(signature: SignatureDef) -> tuple[list[str], dict[str, np.ndarra
 def _one_line(error: Exception) -> str:
     text = error.message if isinstance(error, tf.errors.OpError) else str(error)
     return " ".join(text.split()).rstrip(".")
+
+
+if __name__ == "__main__":
+    try:
+        load_test(pathlib.Path(sys.argv[1]), sys.argv[2:])
+    except DataError as error:
+        sys.stdout.write(
+            json.dumps({"what": error.what, "where": error.where, "fix": error.fix})
+        )
+        sys.exit(1)

@@ -12,11 +12,13 @@ from tfx.types.system_executions import Deploy
 
 MODEL_KEY = "model"
 MODEL_BLESSING_KEY = "model_blessing"
+INFRA_BLESSING_KEY = "infra_blessing"
 PUSHED_MODEL_KEY = "pushed_model"
 
 DESTINATION_KEY = "destination"
 MODEL_NAME_KEY = "model_name"
 KEEP_KEY = "keep"
+LABEL_KEY = "label"
 SIGNATURES_KEY = "signatures"
 REQUIRE_BLESSING_KEY = "require_blessing"
 PROVENANCE_KEY = "provenance"
@@ -34,6 +36,7 @@ class PublisherSpec(ComponentSpec):
         DESTINATION_KEY: ExecutionParameter(type=str),
         MODEL_NAME_KEY: ExecutionParameter(type=str),
         KEEP_KEY: ExecutionParameter(type=int),
+        LABEL_KEY: ExecutionParameter(type=str),
         SIGNATURES_KEY: ExecutionParameter(type=list[str]),
         REQUIRE_BLESSING_KEY: ExecutionParameter(type=bool),
         PROVENANCE_KEY: ExecutionParameter(type=dict[str, str]),
@@ -42,6 +45,9 @@ class PublisherSpec(ComponentSpec):
         MODEL_KEY: ChannelParameter(type=standard_artifacts.Model),
         MODEL_BLESSING_KEY: ChannelParameter(
             type=standard_artifacts.ModelBlessing, optional=True
+        ),
+        INFRA_BLESSING_KEY: ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
         ),
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {

@@ -16,11 +16,12 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickwright.components.publisher import version_store
+from clickwright.components.publisher import folder_storage
+from clickwright.components.publisher.isolated_load_test import isolated_load_test
 from clickwright.components.publisher.version_store import VersionStore
 from clickwright.schemas.errors import ConfigError, DataError, MachineError
 from clickwright.schemas.manifest import (
@@ -29,6 +30,7 @@ from clickwright.schemas.manifest import (
     hash_files,
     verify,
 )
+from clickwright.serving.server.model_config import models, read_model_config
 
 if TYPE_CHECKING:
     from tfx import types
@@ -51,12 +53,16 @@ def make_model(folder: pathlib.Path, graph: bytes = b"graph") -> pathlib.Path:
     return folder
 
 
+def folder_of(store: VersionStore, version: int | None = None) -> pathlib.Path:
+    return pathlib.Path(store.folder if version is None else store.address(version))
+
+
 def visible(store: VersionStore) -> list[str]:
-    return sorted(p.name for p in store.folder.iterdir() if p.name[0] != ".")
+    return sorted(p.name for p in folder_of(store).iterdir() if p.name[0] != ".")
 
 
 def hidden(store: VersionStore) -> list[str]:
-    return sorted(p.name for p in store.folder.iterdir() if p.name[0] == ".")
+    return sorted(p.name for p in folder_of(store).iterdir() if p.name[0] == ".")
 
 
 @pytest.fixture
@@ -79,7 +85,7 @@ def test_a_version_holds_the_model_and_a_manifest(
 
     manifest = store.publish(model, provenance={"config_sha256": "abc"})
 
-    version = store.folder / str(manifest.version)
+    version = folder_of(store, manifest.version)
     assert before <= manifest.version <= time.time()
     for name, content in FILES.items():
         assert (version / name).read_bytes() == content
@@ -114,7 +120,7 @@ def test_other_users_can_read_a_version_as_the_umask_allows(
     finally:
         os.umask(before)
 
-    version = store.folder / str(manifest.version)
+    version = folder_of(store, manifest.version)
     for path in (version, *version.rglob("*")):
         expected = 0o755 if path.is_dir() else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
@@ -127,11 +133,11 @@ def test_a_version_taken_as_the_model_is_published_with_its_own_manifest(
     other = VersionStore(tmp_path / "production", "ctr")
 
     second = other.publish(
-        store.folder / str(first.version), provenance={"promoted": "yes"}
+        folder_of(store, first.version), provenance={"promoted": "yes"}
     )
 
     assert second.digest == first.digest
-    published = verify(other.folder / str(second.version))
+    published = verify(folder_of(other, second.version))
     assert published.provenance == {"promoted": "yes"}
 
 
@@ -174,7 +180,7 @@ def test_verify_names_the_broken_file(
     damage: Callable[[pathlib.Path], object],
     message: str,
 ) -> None:
-    version = store.folder / str(store.publish(model, provenance={}).version)
+    version = folder_of(store) / str(store.publish(model, provenance={}).version)
     assert verify(version).model_name == "ctr"
     damage(version)
 
@@ -187,7 +193,7 @@ def test_verify_names_the_broken_file(
 def test_verify_refuses_a_manifest_whose_digest_is_not_that_of_its_files(
     store: VersionStore, model: pathlib.Path
 ) -> None:
-    version = store.folder / str(store.publish(model, provenance={}).version)
+    version = folder_of(store) / str(store.publish(model, provenance={}).version)
     content = json.loads((version / MANIFEST_PATH).read_text())
     del content["files"]["assets/vocabulary"]
     (version / "assets/vocabulary").unlink()
@@ -218,11 +224,11 @@ def test_a_version_exceeds_every_other_though_the_clock_went_back(
 ) -> None:
     # 10 000 is above 9 999 as a number, below it as a name.
     for name in ("9999", "10000", "latest", "20000.tmp", ".30000"):
-        (store.folder / name).mkdir(parents=True)
-    (store.folder / "40000").write_text("a file is no version")
+        (folder_of(store) / name).mkdir(parents=True)
+    (folder_of(store) / "40000").write_text("a file is no version")
     monkeypatch.setattr(time, "time", lambda: 5_000.0)
 
-    assert list(store.versions()) == [9_999, 10_000]
+    assert store.versions() == [9_999, 10_000]
     assert store.publish(model, provenance={}).version == 10_001
 
 
@@ -230,13 +236,13 @@ def test_publishing_the_newest_content_again_changes_nothing(
     store: VersionStore, model: pathlib.Path
 ) -> None:
     first = store.publish(model, provenance={"run": "1"})
-    before = (store.folder / str(first.version)).stat().st_mtime_ns
+    before = (folder_of(store, first.version)).stat().st_mtime_ns
 
     again = store.publish(model, provenance={"run": "2"})
 
     assert again == first
     assert visible(store) == [str(first.version)]
-    assert (store.folder / str(first.version)).stat().st_mtime_ns == before
+    assert (folder_of(store, first.version)).stat().st_mtime_ns == before
 
 
 def test_an_older_content_becomes_a_new_version(
@@ -256,12 +262,12 @@ def test_a_damaged_newest_version_is_not_reused(
     store: VersionStore, model: pathlib.Path
 ) -> None:
     first = store.publish(model, provenance={})
-    (store.folder / str(first.version) / "saved_model.pb").write_bytes(b"Graph")
+    (folder_of(store, first.version) / "saved_model.pb").write_bytes(b"Graph")
 
     second = store.publish(model, provenance={})
 
     assert second.version > first.version
-    verify(store.folder / str(second.version))
+    verify(folder_of(store, second.version))
 
 
 # Pruning.
@@ -274,7 +280,7 @@ def test_the_newest_versions_stay(store: VersionStore, tmp_path: pathlib.Path) -
         for i in range(4)
     ]
 
-    assert list(few.versions()) == published[-2:]
+    assert few.versions() == published[-2:]
     assert hidden(few) == [".lock"]
 
 
@@ -296,7 +302,7 @@ def test_an_old_version_that_cannot_be_removed_does_not_stop_the_publish(
     monkeypatch.setattr(shutil, "rmtree", refuse)
     second = one.publish(make_model(tmp_path / "b", b"b"), provenance={})
 
-    assert list(one.versions()) == [second.version]
+    assert one.versions() == [second.version]
     assert "An old version cannot be removed" in caplog.text
 
 
@@ -306,7 +312,8 @@ def test_an_old_version_that_cannot_be_removed_does_not_stop_the_publish(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("gs://bucket/serving", "ctr", 5), "Received: gs:/"),
+        (("ftp://host/serving", "ctr", 5), "`gs://`.*Received: ftp://host"),
+        (("s3://", "ctr", 5), "names no bucket"),
         (("serving", "../other", 5), "Received: '../other'"),
         (("serving", "", 5), "Received: ''"),
         (("serving", "ctr", 0), "At least one version must be kept.*Received: 0"),
@@ -317,7 +324,7 @@ def test_a_store_refuses_bad_arguments(
 ) -> None:
     root, name, keep = arguments
     with pytest.raises(ConfigError, match=message):
-        VersionStore(root, name, keep)  # type: ignore[arg-type]
+        VersionStore(root, name, keep)
 
 
 def test_a_folder_without_a_saved_model_is_refused(
@@ -326,7 +333,7 @@ def test_a_folder_without_a_saved_model_is_refused(
     with pytest.raises(DataError, match=r"`saved_model.pb` is missing"):
         store.publish(tmp_path, provenance={})
 
-    assert not store.folder.exists()
+    assert not folder_of(store).exists()
 
 
 def test_a_model_with_a_link_is_refused(
@@ -413,8 +420,8 @@ def test_a_full_disk_leaves_the_versions_as_they_were(
         with pytest.raises(MachineError, match="No space is left.*needs 0.0 MB"):
             store.publish(other, provenance={})
 
-    assert list(store.versions()) == [first.version]
-    verify(store.folder / str(first.version))
+    assert store.versions() == [first.version]
+    verify(folder_of(store, first.version))
     assert hidden(store) == [".lock"]
     assert store.publish(other, provenance={}).version > first.version
 
@@ -477,8 +484,8 @@ def test_a_destination_without_rights_is_named(
 ) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
-    store.folder.mkdir(parents=True)
-    store.folder.chmod(0o555)
+    folder_of(store).mkdir(parents=True)
+    folder_of(store).chmod(0o555)
 
     with pytest.raises(MachineError, match="Permission denied"):
         store.publish(model, provenance={})
@@ -493,7 +500,7 @@ def read_all(store: VersionStore, problems: list[str]) -> int:
     A version may vanish between the listing and the reading, and then all of it.
     """
     read = 0
-    for path in store.versions().values():
+    for path in map(pathlib.Path, map(store.address, store.versions())):
         try:
             verify(path)
             read += 1
@@ -530,23 +537,19 @@ def test_a_reader_never_sees_a_half_written_or_half_deleted_version(
     assert len(store.versions()) == 3
 
 
-def test_publishers_of_one_model_take_turns(tmp_path: pathlib.Path) -> None:
-    store = VersionStore(tmp_path / "serving", "ctr", keep=20)
-    models = [make_model(tmp_path / f"m{i}", b"%d" % i) for i in range(8)]
-    published: list[int] = []
+def test_of_two_publishers_at_once_one_wins_and_the_other_says_so(
+    store: VersionStore, tmp_path: pathlib.Path
+) -> None:
+    models = [make_model(tmp_path / f"m{i}", b"%d" % i) for i in range(2)]
 
-    def publish(path: pathlib.Path) -> None:
-        published.append(store.publish(path, provenance={}).version)
+    def meanwhile(_: pathlib.Path) -> None:
+        with pytest.raises(MachineError, match=f"Another process.*{os.getpid()}"):
+            VersionStore(store.root, "ctr").publish(models[1], provenance={})
 
-    threads = [threading.Thread(target=publish, args=[path]) for path in models]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    first = store.publish(models[0], provenance={}, check=meanwhile)
 
-    assert sorted(published) == list(store.versions())
-    graphs = {(p / "saved_model.pb").read_bytes() for p in store.versions().values()}
-    assert graphs == {b"%d" % i for i in range(8)}
+    assert store.versions() == [first.version]
+    assert store.publish(models[1], provenance={}).version > first.version
 
 
 # Where a publish stops for good: what to patch, the sign of the step in its first
@@ -600,19 +603,17 @@ def test_a_killed_publish_leaves_only_what_the_next_one_removes(
     assert process.returncode == -signal.SIGKILL
 
     graphs = []
-    for path in store.versions().values():
+    for path in map(pathlib.Path, map(store.address, store.versions())):
         verify(path)
         graphs.append((path / "saved_model.pb").read_text())
     assert graphs == expected
 
     second = store.publish(model, provenance={})
 
-    assert list(store.versions()) == [second.version]
+    assert store.versions() == [second.version]
     assert second.version > first.version
     assert hidden(store) == [".lock"]
-    assert (
-        store.folder / str(second.version) / "saved_model.pb"
-    ).read_bytes() == b"new"
+    assert (folder_of(store, second.version) / "saved_model.pb").read_bytes() == b"new"
 
 
 def test_every_byte_is_on_the_disk_before_the_version_is_seen(
@@ -628,11 +629,11 @@ def test_every_byte_is_on_the_disk_before_the_version_is_seen(
         events.append("rename")
         return rename(path, target)
 
-    monkeypatch.setattr(version_store, "_fsync", record)
+    monkeypatch.setattr(folder_storage, "_fsync", record)
     monkeypatch.setattr(pathlib.Path, "rename", record_rename)
     manifest = store.publish(model, provenance={})
 
-    version = store.folder / str(manifest.version)
+    version = folder_of(store, manifest.version)
     staged = [path.name for path in version.rglob("*")] + [f".staging-{version.name}"]
     renamed = events.index("rename")
     assert sorted(events[:renamed]) == sorted(staged)
@@ -742,10 +743,30 @@ def test_the_load_test_refuses_truncated_variables(
         load_test(broken, ["serving_default"])
 
 
+def test_a_model_that_ends_its_process_is_refused(
+    exported: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = subprocess.run
+
+    def crash(command: list[str], **options: Any) -> Any:
+        script = "import os, sys; sys.stderr.write('too big'); sys.stderr.flush(); "
+        return run([command[0], "-c", script + "os.kill(os.getpid(), 9)"], **options)
+
+    monkeypatch.setattr(subprocess, "run", crash)
+    with pytest.raises(DataError, match=r"ended with SIGKILL. It said: too big"):
+        isolated_load_test(exported / "Format-Serving", ["serving_default"])
+
+
+def test_a_model_that_does_not_end_is_refused(exported: pathlib.Path) -> None:
+    with pytest.raises(DataError, match=r"did not load within 0.01 seconds"):
+        isolated_load_test(exported, ["serving_default"], timeout_seconds=0.01)
+
+
 def execute(
     model: pathlib.Path,
     out: pathlib.Path,
     blessed: bool | None,
+    servable: bool | None = None,
     **changes: object,
 ) -> "types.Artifact":
     """Runs the executor on artifacts of its own; returns the `PushedModel`."""
@@ -756,18 +777,24 @@ def execute(
     model_artifact = standard_artifacts.Model()
     model_artifact.uri = str(model)
     model_artifact.id = 7
-    inputs = {"model": [model_artifact]}
+    inputs: dict[str, list[types.Artifact]] = {"model": [model_artifact]}
     if blessed is not None:
         blessing = standard_artifacts.ModelBlessing()
         blessing.id = 8
         blessing.set_int_custom_property("blessed", int(blessed))
         inputs["model_blessing"] = [blessing]
+    if servable is not None:
+        infra = standard_artifacts.InfraBlessing()
+        infra.id = 9
+        infra.set_int_custom_property("blessed", int(servable))
+        inputs["infra_blessing"] = [infra]
     pushed = standard_artifacts.PushedModel()
     pushed.uri = str(out / "pushed")
     properties = {
         "destination": str(out / "serving"),
         "model_name": "ctr",
         "keep": 5,
+        "label": "stable",
         "signatures": ["serving_default"],
         "require_blessing": True,
         "provenance": {"config_sha256": "abc"},
@@ -779,7 +806,7 @@ def execute(
 def test_a_blessed_model_is_published(
     exported: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    pushed = execute(exported, tmp_path, blessed=True)
+    pushed = execute(exported, tmp_path, blessed=True, servable=True)
 
     version = pushed.get_string_custom_property("pushed_version")
     destination = pushed.get_string_custom_property("pushed_destination")
@@ -790,17 +817,22 @@ def test_a_blessed_model_is_published(
         "config_sha256": "abc",
         "model_artifact_id": "7",
         "model_blessing_artifact_id": "8",
+        "infra_blessing_artifact_id": "9",
     }
     copy = tmp_path / "pushed" / "clickwright_manifest.json"
     assert json.loads(copy.read_text()) == manifest.model_dump()
+    config = read_model_config(tmp_path / "serving/models.config")
+    assert models(config)["ctr"].version_labels == {"stable": int(version)}
 
 
 @pytest.mark.parametrize(
-    ("blessed", "require_blessing", "detail"),
+    ("blessed", "servable", "require_blessing", "detail"),
     [
-        (False, True, "not blessed: nothing published"),
-        (False, False, "not blessed: nothing published"),
-        (None, True, "no blessing: nothing published"),
+        (False, None, True, "not blessed: nothing published"),
+        (False, True, False, "not blessed: nothing published"),
+        (None, True, True, "no blessing: nothing published"),
+        (True, False, True, "failed in the server: nothing published"),
+        (None, False, False, "failed in the server: nothing published"),
     ],
 )
 def test_a_model_that_is_not_blessed_is_not_published(
@@ -808,11 +840,14 @@ def test_a_model_that_is_not_blessed_is_not_published(
     tmp_path: pathlib.Path,
     caplog: pytest.LogCaptureFixture,
     blessed: bool | None,
+    servable: bool | None,
     require_blessing: bool,
     detail: str,
 ) -> None:
     with caplog.at_level("INFO", "clickwright.progress"):
-        pushed = execute(exported, tmp_path, blessed, require_blessing=require_blessing)
+        pushed = execute(
+            exported, tmp_path, blessed, servable, require_blessing=require_blessing
+        )
 
     assert pushed.get_int_custom_property("pushed") == 0
     assert pushed.get_string_custom_property("pushed_version") == ""
@@ -823,7 +858,7 @@ def test_a_model_that_is_not_blessed_is_not_published(
 def test_a_model_that_nothing_judged_is_published_on_request(
     exported: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    pushed = execute(exported, tmp_path, None, require_blessing=False)
+    pushed = execute(exported, tmp_path, None, require_blessing=False, signatures=[])
 
     assert pushed.get_int_custom_property("pushed") == 1
 
@@ -832,7 +867,7 @@ def test_a_model_without_its_signature_is_not_published(
     exported: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     with pytest.raises(DataError, match="lacks the signature `rank`"):
-        execute(exported, tmp_path, True, signatures=["rank"])
+        execute(exported, tmp_path, blessed=True, signatures=["rank"])
 
     assert not VersionStore(tmp_path / "serving", "ctr").versions()
 
@@ -849,6 +884,14 @@ def test_the_component_refuses_bad_arguments_at_once() -> None:
         Publisher(model, destination="serving", model_name="ctr")
     with pytest.raises(ConfigError, match=r"model name.*Received: 'a/b'"):
         Publisher(model, blessing, destination="serving", model_name="a/b")
+    with pytest.raises(ConfigError, match="stable or canary.*Received: 'best'"):
+        Publisher(
+            model,
+            blessing,
+            destination="serving",
+            model_name="ctr",
+            label="best",  # type: ignore[arg-type]
+        )
     with pytest.raises(ConfigError, match="Received: 0"):
         Publisher(model, blessing, destination="serving", model_name="ctr", keep=0)
 
@@ -879,6 +922,7 @@ def test_the_component_works_in_a_pipeline(
             blessing.outputs["result"],
             destination=str(tmp_path / "serving"),
             model_name="ctr",
+            signatures=[],
             provenance={"config_sha256": "abc"},
         )
         tfx.orchestration.LocalDagRunner().run(
@@ -893,8 +937,8 @@ def test_the_component_works_in_a_pipeline(
     run()
     run()
 
-    versions = list(VersionStore(tmp_path / "serving", "ctr").versions().values())
-    assert len(versions) == 1
-    provenance = verify(versions[0]).provenance
+    store = VersionStore(tmp_path / "serving", "ctr")
+    (version,) = store.versions()
+    provenance = verify(folder_of(store, version)).provenance
     assert provenance["config_sha256"] == "abc"
     assert int(provenance["model_artifact_id"]) > 0
