@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Self
 
 import grpc
+import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from clickwright.serving.client.channel_options import channel_options
-from clickwright.serving.scorer import ScoringError
-from clickwright.serving.tensors import Array, to_array
+from clickwright.serving.scorer import Array, ScoringError
 
 _ANY_SIZE = -1
 
@@ -34,7 +34,7 @@ class GrpcScorer:
     def __call__(self, request: PredictRequest) -> Mapping[str, Array]:
         """Answers one request; see `Scorer`."""
         response = self.send(self.addressed(request))
-        return {key: to_array(t) for key, t in response.outputs.items()}
+        return {key: tf.make_ndarray(t) for key, t in response.outputs.items()}
 
     def addressed(self, request: PredictRequest) -> PredictRequest:
         """The request to the model of this server."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
-from clickwright.serving.scorer import ScoringError
-from clickwright.serving.tensors import Array, to_array
+from clickwright.serving.scorer import Array, ScoringError
 
 
 class RestScorer:
@@ -76,7 +76,7 @@ def _to_json(tensor: Any) -> Any:
             return {"b64": base64.b64encode(value).decode()}
         return value
 
-    return marked(to_array(tensor).tolist())
+    return marked(tf.make_ndarray(tensor).tolist())
 
 
 def _from_json(value: Any) -> Array:

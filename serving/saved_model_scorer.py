@@ -7,8 +7,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from clickwright.schemas.errors import DataError
-from clickwright.serving.scorer import ScoringError
-from clickwright.serving.tensors import Array, to_array
+from clickwright.serving.scorer import Array, ScoringError
 
 
 class SavedModelScorer:
@@ -40,7 +39,8 @@ class SavedModelScorer:
             raise ScoringError(f"the model has no signature `{name}`, only {known}")
         call = self._model.signatures[name]
         given = {
-            key: tf.constant(to_array(tensor)) for key, tensor in request.inputs.items()
+            key: tf.constant(tf.make_ndarray(tensor))
+            for key, tensor in request.inputs.items()
         }
         try:
             found = call(**given)

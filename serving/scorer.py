@@ -1,11 +1,12 @@
 """What answers requests: a SavedModel in this process, or a model server."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
-from clickwright.serving.tensors import Array
+Array: TypeAlias = np.ndarray[Any, Any]
 
 
 class ScoringError(Exception):

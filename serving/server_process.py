@@ -149,6 +149,7 @@ class ServerProcess:
             f"--port={self.grpc.rpartition(':')[2]}",
             f"--rest_api_port={self.rest.rpartition(':')[2]}",
             f"--model_config_file={file}",
+            "--max_num_load_retries=0",  # what fails is said at once
         )
         if shutil.which(self._command[0]) is None:
             raise MachineError(

@@ -5,13 +5,13 @@ import pathlib
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictLog
 
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.prediction_logs import read_logs
-from clickwright.serving.scorer import Scorer, ScoringError
+from clickwright.serving.scorer import Array, Scorer, ScoringError
 from clickwright.serving.skew_report import SignatureSkew, SkewReport
-from clickwright.serving.tensors import Array, to_array
 
 _RANKED = {"items", "scores"}
 """Outputs of `top_k`: items best first, and their scores."""
@@ -68,7 +68,7 @@ class _Tally:
 
     def add(self, number: int, log: PredictLog, scorer: Scorer) -> None:
         """Sends one request and compares the answer."""
-        kept = {k: to_array(t) for k, t in log.response.outputs.items()}
+        kept = {k: tf.make_ndarray(t) for k, t in log.response.outputs.items()}
         try:
             found = scorer(log.request)
             if list(found) == [""] and len(kept) == 1:

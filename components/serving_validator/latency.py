@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from clickwright.components.serving_validator.params import LatencyParams
 from clickwright.components.serving_validator.result import Latency
 from clickwright.serving.grpc_scorer import GrpcScorer
-from clickwright.serving.tensors import to_array, to_proto
 
 _ROUNDS = 5
 _WARM = 3
@@ -138,9 +138,9 @@ def _with_rows(
     changed.CopyFrom(request)
     for name, tensor in request.inputs.items():
         if _grows(signature, name):
-            rows = to_array(tensor)
+            rows = tf.make_ndarray(tensor)
             places = np.arange(batch) % len(rows)
-            changed.inputs[name].CopyFrom(to_proto(rows[places]))
+            changed.inputs[name].CopyFrom(tf.make_tensor_proto(rows[places]))
     return changed
 
 

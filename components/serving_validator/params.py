@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from clickwright.schemas.strict_yaml import StrictModel
 
@@ -28,8 +28,6 @@ class LatencyParams(StrictModel):
 
 class ServingParams(StrictModel):
     """How a candidate is tried in a model server before it is published."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     enabled: Annotated[bool, Field(alias="validate")] = True
     """Whether candidates are tried at all."""
