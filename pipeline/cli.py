@@ -7,7 +7,7 @@ once, and a run pays TFX's fifteen seconds once.
 import json
 import pathlib
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import rich.box
 import rich.console
@@ -35,6 +35,10 @@ bench_app = typer.Typer(
     help="The product measured against published figures.", no_args_is_help=True
 )
 app.add_typer(bench_app, name="bench")
+models_app = typer.Typer(
+    help="Published models: versions, labels, releases.", no_args_is_help=True
+)
+app.add_typer(models_app, name="models")
 
 ConfigOption = Annotated[
     list[pathlib.Path],
@@ -55,6 +59,20 @@ DataOption = Annotated[
 OutOption = Annotated[
     pathlib.Path | None,
     typer.Option(help="Folder for everything a run writes.  [default: out/<name>]"),
+]
+RootOption = Annotated[
+    str,
+    typer.Option(
+        "--root",
+        "-r",
+        envvar="CLICKWRIGHT_SERVING_ROOT",
+        help="Serving root: `<out>/serving` of a run, or an s3:// or gs:// address.",
+    ),
+]
+ModelArgument = Annotated[str, typer.Argument(help="Name that the server answers to.")]
+LabelOption = Annotated[
+    Literal["stable", "canary"],
+    typer.Option(help="stable answers users, canary is on trial."),
 ]
 
 
@@ -477,8 +495,151 @@ def predict(
                 typer.echo(line)
 
 
-@app.command("models")
-def models_command() -> None:
+@app.command()
+def skew(
+    model: Annotated[
+        pathlib.Path, typer.Argument(help="The SavedModel: folder of a version.")
+    ],
+    requests: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Logged requests with their answers, a TFRecord file of "
+            "`PredictionLog`.",
+            show_default="the model's golden requests",
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="`host:port` of the gRPC of a server that has the model.",
+            show_default="one is started for as long as it takes",
+        ),
+    ] = None,
+    rest: Annotated[
+        str | None, typer.Option(help="`host:port` of that server's REST.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model on that server.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Largest difference that is no error.")
+    ] = 1e-5,
+) -> None:
+    """Prove that a model is served as it was trained.
+
+    Each model carries requests of real rows with the answers of its training graph.
+    They are sent to the SavedModel in this process and to a model server over gRPC and
+    REST; the largest difference of each signature is printed. The exit code is 1 where
+    one is above the tolerance.
+
+    A model:        clickwright skew out/shop/serving/shop/1795271706
+
+    What a server answered, scored again by another version:
+    clickwright skew out/shop/serving/shop/1795271706 --requests requests.tfrecord
+    """
+    from clickwright.pipeline import skew as skew_
+    from clickwright.pipeline.console import watched
+
+    with watched(rich.console.Console(stderr=True), "Skew"):
+        report = skew_.prove(
+            model, requests=requests, server=server, rest=rest, name=name
+        )
+    skew_.show(report, tolerance, rich.console.Console())
+    if report.failures(tolerance):
+        raise typer.Exit(1)
+
+
+@models_app.command("list")
+def models_list(
+    root: RootOption,
+    model: Annotated[str | None, typer.Argument(help="One model only.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for programs.")
+    ] = False,
+) -> None:
+    """List published versions: when, how large, their labels, whether served.
+
+    Example: clickwright models list --root out/demo/serving
+    """
+    from clickwright.pipeline import releases
+
+    rows = releases.listing(root, model)
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        releases.show(rows, rich.console.Console())
+
+
+@models_app.command("promote")
+def models_promote(
+    root: RootOption,
+    model: ModelArgument,
+    version: Annotated[
+        int | None,
+        typer.Argument(help="The version; else the canary's, else the newest."),
+    ] = None,
+    label: LabelOption = "stable",
+) -> None:
+    """Give a version a label: let it answer users, or put it on trial.
+
+    One change of the config file, which the server reads again; the version before
+    stays loaded for a rollback.
+
+    End a trial well:  clickwright models promote shop --root out/shop/serving
+
+    Begin a trial:     clickwright models promote shop 1795282625 --label canary
+    """
+    from clickwright.pipeline import releases
+
+    moved = releases.existing(root, model).promote(version, label)
+    rich.console.Console().print(f"{model}: {label} is version {moved}", soft_wrap=True)
+
+
+@models_app.command("rollback")
+def models_rollback(
+    root: RootOption, model: ModelArgument, label: LabelOption = "stable"
+) -> None:
+    """Take a release back: users get the stable version before.
+
+    With --label canary, the trial ends and the label goes back to the stable version.
+
+    Example: clickwright models rollback shop --root out/shop/serving
+    """
+    from clickwright.pipeline import releases
+
+    moved = releases.existing(root, model).rollback(label)
+    rich.console.Console().print(f"{model}: {label} is version {moved}", soft_wrap=True)
+
+
+@models_app.command("gc")
+def models_gc(
+    root: RootOption,
+    model: ModelArgument,
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest stay.")] = 5,
+    server: Annotated[
+        str | None,
+        typer.Option(help="`host:port` of a server's gRPC: what it holds stays too."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say only what would go.")
+    ] = False,
+) -> None:
+    """Remove old versions; what has a label or is served always stays.
+
+    Example: clickwright models gc shop --keep 3 --root out/shop/serving
+    """
+    from clickwright.pipeline import releases
+
+    store = releases.existing(root, model, keep)
+    held = releases.loaded_versions(server, model) if server else set()
+    removed = store.collect(in_use=held, dry_run=dry_run)
+    shown = ", ".join(map(str, removed)) or "none"
+    said = "would be removed" if dry_run else "removed"
+    rich.console.Console().print(f"{model}: {said}: {shown}", soft_wrap=True)
+
+
+@app.command()
+def zoo() -> None:
     """List the registered models: parameters, defaults, and presets.
 
     A preset holds the settings published for a data set: `preset: frappe_x1` under
