@@ -11,6 +11,8 @@ from clickwright.components.encoder_search.params import SearchParams
 from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.components.item_table.checks import check_item_features
+from clickwright.components.publisher.release_record import STABLE, Label
+from clickwright.components.serving_validator.params import ServingParams
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
@@ -64,7 +66,7 @@ class ModelConfig(StrictModel):
 
     name: str
     preset: str | None = None
-    """Published settings of the model, by data set: `clickwright models` lists them.
+    """Published settings of the model, by data set: `clickwright zoo` lists them.
     They bring training parameters too; what `params` and `training` say comes first."""
     params: dict[str, Any] = Field(default_factory=dict)
 
@@ -84,9 +86,13 @@ class PublishConfig(StrictModel):
     model_name: str | None = None
     """Name that the server answers to; the run's `name` when absent."""
     directory: str | None = None
-    """Serving root; `<out>/serving` when absent."""
+    """Serving root, a folder or an `s3://` or `gs://` address; `<out>/serving` when
+    absent."""
     keep: Annotated[int, Field(ge=1)] = 5
-    """Versions kept, the newest included."""
+    """Versions kept, the newest included; what is served stays beside them."""
+    label: Label = STABLE
+    """`stable`: a new version answers users at once; `canary`: it is on trial beside
+    the stable one until `clickwright models promote`."""
 
 
 class RunConfig(StrictModel):
@@ -102,6 +108,8 @@ class RunConfig(StrictModel):
     export: dict[str, Any] = Field(default_factory=dict)
     """What is done to the trained model before it is exported."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    serving: ServingParams = ServingParams()
+    """How a blessed model is tried in a model server before it is published."""
     publish: PublishConfig = PublishConfig()
     beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes for Beam; more than one pays only from millions of rows."""

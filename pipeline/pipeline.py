@@ -19,6 +19,7 @@ from clickwright.components.inspection.component import NumericInspector
 from clickwright.components.inspection.previous_report import PreviousReport
 from clickwright.components.item_table.component import ItemTableGen
 from clickwright.components.publisher.component import Publisher
+from clickwright.components.serving_validator.component import ServingValidator
 from clickwright.components.transform.component import SpecTransform
 from clickwright.components.validation.baseline import PreviousGoodStatistics
 from clickwright.components.validation.component import DataValidator
@@ -171,13 +172,28 @@ def create_pipeline(
             thresholds=config.thresholds,
             ablations=run.evaluation.ablations,
         )
+    signatures = SIGNATURES[registry.entry(run.model.name).task]
+    serving: list[base_node.BaseNode] = []
+    infra_blessing: types.BaseChannel | None = None
+    if run.serving.enabled:
+        serving_validator = ServingValidator(
+            model,
+            champion.outputs["baseline_model"],
+            evaluator.outputs["blessing"],
+            signatures=signatures,
+            params=run.serving,
+        )
+        infra_blessing = serving_validator.outputs["blessing"]
+        serving.append(serving_validator)
     publisher = Publisher(
         model,
         evaluator.outputs["blessing"],
-        destination=str(paths.serving_root(run.publish.directory)),
+        infra_blessing,
+        destination=paths.serving_root(run.publish.directory),
         model_name=config.serving_name,
         keep=run.publish.keep,
-        signatures=SIGNATURES[registry.entry(run.model.name).task],
+        label=run.publish.label,
+        signatures=signatures,
         provenance={"config_sha256": config.sha256},
     )
 
@@ -195,6 +211,7 @@ def create_pipeline(
             champion,
             evaluator,
             publisher,
+            *serving,
             *numeric,
             *item_tables,
         ],

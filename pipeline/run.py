@@ -148,14 +148,18 @@ def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
         row("Bayes (the truth)", bayes["test"], "")
     for result in results:
         summary = result.summary
+        serving = summary["serving"]
         verdict = "[green]blessed[/]" if summary["blessed"] else "[red]not blessed[/]"
+        if serving and not serving["blessed"]:
+            verdict = "[red]failed in the server[/]"
         row(summary["model"], summary["metrics"]["test"], verdict)
         for name, metrics in summary["ablations"].items():
             row(f"  {name}", metrics, "")
     console.print(table)
     for result in results:
         summary = result.summary
-        for failure in summary["failures"]:
+        in_server = summary["serving"]["failures"] if summary["serving"] else []
+        for failure in (*summary["failures"], *in_server):
             console.print(f"{summary['model']}: {failure}", highlight=False)
         if summary["published"]:
             console.print(

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from clickwright.components.evaluation.result import EvaluationResult, read_evaluation
+from clickwright.components.serving_validator.result import (
+    ValidationResult,
+    read_validation,
+)
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole
 from clickwright.pipeline.inputs import InputFiles
@@ -125,8 +129,12 @@ class Session:
         """Writes summary and report; those of a failed run stay with its log."""
         artifacts = RunArtifacts(self._paths.database, self._outcomes)
         evaluation = self._evaluation(artifacts)
-        summary = self._summary(artifacts, evaluation)
-        record = self._record(artifacts, evaluation, summary, seconds, error, log)
+        blessing = artifacts.first("InfraBlessing")
+        serving = None if blessing is None else read_validation(blessing.uri)
+        summary = self._summary(artifacts, evaluation, serving)
+        record = self._record(
+            artifacts, evaluation, serving, summary, seconds, error, log
+        )
         self._remember_steps()
         folder = self._paths.run(self._run_id)
         write_report(record, folder / "report.html")
@@ -159,7 +167,10 @@ class Session:
         return None if found is None else read_evaluation(found.uri)
 
     def _summary(
-        self, artifacts: RunArtifacts, evaluation: EvaluationResult | None
+        self,
+        artifacts: RunArtifacts,
+        evaluation: EvaluationResult | None,
+        serving: ValidationResult | None,
     ) -> dict[str, Any]:
         pushed = artifacts.first("PushedModel")
         published = _published(pushed)
@@ -188,10 +199,11 @@ class Session:
         ]
         return {
             "model": self._config.run.model.name,
-            "version": published.name if published else None,
+            "version": published.rpartition("/")[2] if published else None,
             "blessed": bool(evaluation and evaluation.blessed),
             "failures": list(evaluation.failures) if evaluation else [],
-            "published": str(published) if published else None,
+            "serving": _in_server(serving),
+            "published": published,
             "run_id": self._run_id,
             "config_sha256": self._config.sha256,
             "metrics": metrics,
@@ -209,6 +221,7 @@ class Session:
         self,
         artifacts: RunArtifacts,
         evaluation: EvaluationResult | None,
+        serving: ValidationResult | None,
         summary: Mapping[str, Any],
         seconds: float,
         error: NodeFailure | None,
@@ -240,6 +253,7 @@ class Session:
             numerics=AutoDisReport.read(numerics.uri) if numerics else None,
             items=_item_tables(items),
             evaluation=evaluation,
+            serving=serving,
             bayes=self._files.bayes,
             lineage=tuple(_record_of(artifact) for artifact in artifacts.all()),
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -302,12 +316,13 @@ def _rows_of(node: str, rows: Mapping[str, int]) -> int | None:
     return sum(rows.get(split, 0) for split in splits) if splits and rows else None
 
 
-def _published(pushed: Artifact | None) -> pathlib.Path | None:
+def _published(pushed: Artifact | None) -> str | None:
     """The version's folder; None when nothing was published, or it is gone since."""
     if pushed is None or not pushed.properties.get("pushed"):
         return None
-    folder = pathlib.Path(pushed.properties["pushed_destination"])
-    return folder if folder.is_dir() else None
+    address = str(pushed.properties["pushed_destination"])
+    gone = "://" not in address and not pathlib.Path(address).is_dir()
+    return None if gone else address
 
 
 def _record_of(artifact: Artifact) -> ArtifactRecord:
@@ -337,6 +352,24 @@ def _item_tables(found: Artifact | None) -> tuple[ItemTable, ...]:
         return ()
     manifests = sorted(pathlib.Path(found.uri).glob(f"*/{FILE_NAME}"))
     return tuple(ItemTable.read(manifest.parent) for manifest in manifests)
+
+
+def _in_server(result: ValidationResult | None) -> dict[str, Any] | None:
+    """What the serving validation found, in figures; None where it did not run."""
+    if result is None or result.skipped:
+        return None
+    return {
+        "blessed": result.blessed,
+        "failures": list(result.failures),
+        "largest_difference": {
+            f"{skew.signature}, {skew.way}": _finite(skew.largest)
+            for skew in (result.skew.skews if result.skew else ())
+        },
+        "p50_ms": {
+            f"{latency.signature}, batch {latency.batch}": round(latency.p50_ms, 3)
+            for latency in result.latencies
+        },
+    }
 
 
 def _finite(value: float | None) -> float | None:

@@ -37,13 +37,15 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
     "NumericInspector": ("LogExampleGen", "EncoderSearch", "Trainer"),
     "LatestBlessedModel": ("Trainer",),
     "ModelEvaluator": ("LogExampleGen", "Trainer"),
-    "Publisher": ("Trainer", "ModelEvaluator"),
+    "ServingValidator": ("Trainer", "ModelEvaluator"),
+    "Publisher": ("Trainer", "ModelEvaluator", "ServingValidator"),
 }
 _NUMERIC = ("Discretizer", "PreviousReport", "NumericInspector")
 WAITS_FOR = {
     "DataValidator": "runs again when other data were ingested in between",
     "NumericInspector": "runs again when other data were inspected in between",
     "ModelEvaluator": "runs again when another model was blessed in between",
+    "ServingValidator": "runs again when ModelEvaluator does",
     "Publisher": "runs again when ModelEvaluator does",
 }
 RESOLVERS = ("PreviousStatistics", "PreviousReport", "LatestBlessedModel")
@@ -58,6 +60,8 @@ def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
     found = {n: u for n, u in _UPSTREAM.items() if config.numeric or n not in _NUMERIC}
     if not config.spec.item_features():
         del found["ItemTableGen"]
+    if not config.run.serving.enabled:
+        del found["ServingValidator"]
     if config.search is None:
         del found["EncoderSearch"]
         if config.numeric:  # inspects by the plan of the rules
@@ -93,6 +97,7 @@ def signatures(
         ],
         "Trainer": [run.model.model_dump(), run.training, run.export],
         "ModelEvaluator": run.evaluation.model_dump(),
+        "ServingValidator": run.serving.model_dump(),
         "Publisher": [config.serving_name, run.publish.model_dump()],
     }
     found: dict[str, str] = {}

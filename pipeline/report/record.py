@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clickwright.components.evaluation.result import EvaluationResult
+from clickwright.components.serving_validator.result import ValidationResult
 from clickwright.pipeline.report.anomalies import DataCheck
 from clickwright.pipeline.report.learning_curve import EpochRecord
 from clickwright.pipeline.report.statistics import SplitStatistics
@@ -78,6 +79,8 @@ class RunRecord:
     items: tuple[ItemTable, ...] = ()
     """The item tables that the model holds."""
     evaluation: EvaluationResult | None = None
+    serving: ValidationResult | None = None
+    """What became of the model in a server; None where none was asked for."""
     bayes: Mapping[str, Mapping[str, float]] | None = None
     """Metrics of the true probability by split; None where it is not known."""
     lineage: tuple[ArtifactRecord, ...] = ()

@@ -24,6 +24,7 @@ from clickwright.pipeline.report.comparison import (
 from clickwright.pipeline.report.items import item_view
 from clickwright.pipeline.report.numerics import numeric_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
+from clickwright.pipeline.report.serving import serving_view
 from clickwright.pipeline.report.statistics import FeatureStatistics
 from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.spec import SPLITS
@@ -165,6 +166,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "features": features,
         "numerics": numerics,
         "items": item_view(record.items),
+        "serving": serving_view(record.serving),
         "comparisons": _closest_first(record),
         "splits": {s: record.statistics[s] for s in _split_names(record)},
         "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},
@@ -192,6 +194,13 @@ def _verdict(record: RunRecord) -> _Verdict:
             "Not blessed",
             f"{model} was not published.",
             reasons,
+        )
+    if record.serving is not None and not record.serving.blessed:
+        return _Verdict(
+            "bad",
+            "Failed in the server",
+            f"{model} passed every threshold, and was not published.",
+            record.serving.failures,
         )
     if record.published is None:
         return _Verdict(
