@@ -9,7 +9,6 @@ import logging
 import os
 import pathlib
 import tempfile
-import time
 import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -17,14 +16,11 @@ from typing import Annotated, Any
 import rich.console
 import rich.table
 import typer
+from run_component import run_component
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 warnings.filterwarnings("ignore")
 console = rich.console.Console()
-
-# The runner by name: DirectRunner fetches another one from the network if it can.
-# The image is not used by it, but spares TFX from packing itself, seconds a step.
-BEAM = ["--runner=FnApiRunner", "--sdk_container_image=none"]
 
 
 def main(
@@ -175,22 +171,8 @@ def _run(
     component: Any, inputs: Mapping[str, list[Any]], folder: pathlib.Path
 ) -> tuple[dict[str, list[Any]], float]:
     """Calls a component's executor; returns its outputs and the seconds it took."""
-    from tfx.dsl.components.base import base_beam_executor
-
-    outputs = {}
-    for key, channel in component.outputs.items():
-        artifact = channel.type()
-        artifact.uri = str(folder / key)
-        pathlib.Path(artifact.uri).mkdir(parents=True)
-        outputs[key] = [artifact]
-    given = {k: v for k, v in component.exec_properties.items() if v is not None}
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=list(BEAM), tmp_dir=str(folder / "tmp"), unique_id="1"
-    )
     with console.status(folder.name):
-        start = time.perf_counter()
-        component.executor_spec.executor_class(context).Do(inputs, outputs, given)
-        seconds = time.perf_counter() - start
+        outputs, seconds = run_component(component, inputs, folder)
     console.print(f"{folder.name}: {seconds:.1f} s")
     return outputs, seconds
 
