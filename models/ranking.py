@@ -1,11 +1,19 @@
 """Scoring many items for one user."""
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import keras
+import keras_rs
 
+from clickwright.models.layers.fused_embedding import FusedEmbedding
+from clickwright.models.layers.join_sides import JoinSides
+from clickwright.models.layers.mlp import MLP
 from clickwright.models.layers.repeat_rows import RepeatRows
+from clickwright.models.layers.side_embedding import SideEmbedding
+from clickwright.models.layers.user_once import UserOnce
+from clickwright.models.sides import Sides
 from clickwright.schemas.model_input import ModelInput
 
 
@@ -19,6 +27,10 @@ def ranking_model(
     where it first meets what depends on an item. A layer with a true `mixes_batches`
     is given both as they are: it broadcasts, as an attention of many targets over one
     history does.
+
+    Embeddings are looked up for each side apart, and stay apart until the first layer
+    that mixes their values; of a dense layer, or a tower that starts with one, the
+    user's part is multiplied once.
 
     Args:
         model: a functional model of a dict of tensors, such as `registry.build` made;
@@ -51,6 +63,10 @@ def ranking_model(
 
     def replayed(layer: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
+            found = apart(layer, args, kwargs)
+            if found is not None:
+                return found
+            args, kwargs = keras.tree.map_structure(joined, (args, kwargs))
             if not getattr(layer, "mixes_batches", False):
                 tensors = keras.tree.flatten((args, kwargs))
                 if any(_one_an_item(x) for x in tensors):
@@ -58,6 +74,39 @@ def ranking_model(
             return layer(*args, **kwargs)
 
         return call
+
+    def apart(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What a layer gives that can keep both sides apart; None where none can."""
+        if not args or any(isinstance(x, Sides) for x in kwargs.values()):
+            return None
+        x = args[0]
+        if type(layer) is FusedEmbedding:
+            return _embedded(layer, x)
+        if isinstance(layer, keras.layers.Concatenate):
+            return _concatenated(layer, x)
+        if not isinstance(x, Sides):
+            return None
+        if isinstance(layer, keras.layers.Flatten):
+            return _flattened(layer, x)
+        if _starts_dense(layer):
+            return once(layer, x)
+        if (
+            isinstance(layer, keras_rs.layers.FeatureCross)
+            and all(other is x for other in args)
+            and layer.projection_dim is None
+            and not layer.diag_scale
+        ):
+            whole = joined(x)
+            return whole * once(layer.dense, x) + whole
+        return None
+
+    layers: dict[Any, UserOnce] = {}
+
+    def once(layer: Any, x: Sides) -> Any:
+        key = (id(layer), x.user_places)
+        if key not in layers:
+            layers[key] = UserOnce(layer, x.user_places, x.item_places)
+        return layers[key]((x.user, x.item))
 
     copies: dict[int, Any] = {}
 
@@ -68,11 +117,20 @@ def ranking_model(
             copies[id(x)] = RepeatRows()((x, like))
         return copies[id(x)]
 
+    whole: dict[int, Any] = {}
+
+    def joined(x: Any) -> Any:
+        if not isinstance(x, Sides):
+            return x
+        if id(x) not in whole:
+            whole[id(x)] = JoinSides(x.user_places, x.item_places)((x.user, x.item))
+        return whole[id(x)]
+
     names = {id(tensor): name for name, tensor in model.input.items()}
     outputs = model._run_through_graph(
         [inputs[names[id(tensor)]] for tensor in model.inputs], operation_fn=replayed
     )
-    outputs = keras.tree.map_structure(repeated, outputs)
+    outputs = keras.tree.map_structure(lambda x: repeated(joined(x)), outputs)
     return keras.Model(inputs, outputs, name=model.name)
 
 
@@ -88,3 +146,54 @@ def items_of(model: keras.Model) -> set[str]:
 
 def _one_an_item(x: Any) -> bool:
     return isinstance(x, keras.KerasTensor) and bool(x.shape) and x.shape[0] is None
+
+
+def _starts_dense(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Dense) or (
+        isinstance(layer, MLP) and bool(layer.steps)
+    )
+
+
+def _embedded(layer: FusedEmbedding, inputs: Mapping[str, Any]) -> Sides | None:
+    """The fields of both sides; None where only one side has any."""
+    own = {i.name: inputs[i.name] for i in layer.inputs}
+    apart = SideEmbedding(layer, [name for name, x in own.items() if _one_an_item(x)])
+    if not apart.user_places or not apart.item_places:
+        return None
+    user, item = apart(own)
+    return Sides(user, item, apart.user_places, apart.item_places)
+
+
+def _flattened(layer: keras.layers.Flatten, x: Sides) -> Sides:
+    """Both sides of `[batch, n, ...]` as `[batch, n * ...]`."""
+    width = math.prod(x.item.shape[2:])
+
+    def places(fields: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(f * width + n for f in fields for n in range(width))
+
+    return Sides(
+        layer(x.user), layer(x.item), places(x.user_places), places(x.item_places)
+    )
+
+
+def _concatenated(layer: keras.layers.Concatenate, xs: Any) -> Sides | None:
+    """Both sides, each put together for itself; None where only one side is there."""
+    ranks = {len(x.item.shape if isinstance(x, Sides) else x.shape) for x in xs}
+    if layer.axis != 1 and (layer.axis != -1 or ranks != {2}):
+        return None
+    sides: tuple[list[Any], list[Any]] = ([], [])
+    places: tuple[list[int], list[int]] = ([], [])
+    start = 0
+    for x in xs:
+        if isinstance(x, Sides):
+            parts = [(0, x.user, x.user_places), (1, x.item, x.item_places)]
+        else:
+            parts = [(int(_one_an_item(x)), x, tuple(range(x.shape[1])))]
+        for side, tensor, own in parts:
+            sides[side].append(tensor)
+            places[side].extend(start + place for place in own)
+        start += sum(len(own) for _, _, own in parts)
+    if not sides[0] or not sides[1]:
+        return None
+    user, item = (own[0] if len(own) == 1 else layer(own) for own in sides)
+    return Sides(user, item, tuple(places[0]), tuple(places[1]))

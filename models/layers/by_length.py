@@ -33,7 +33,8 @@ def by_length(encode: Callable[[Any], Any], histories: Any) -> Any:
     if not _ON_TENSORFLOW:
         return encode(histories)
     length = histories.shape[1]
-    limits = sorted({-(-length // 2**n) for n in range(_HALVINGS + 1)})
+    least = min(2, length)  # Keras warns of attention within one place
+    limits = sorted({max(least, -(-length // 2**n)) for n in range(_HALVINGS + 1)})
     count = tf.math.count_nonzero(histories, axis=1, dtype=tf.int32)  # [B]
     count = tf.where(count > 0, count, length)  # without events, padding is what counts
     order, states, low = [], [], 0

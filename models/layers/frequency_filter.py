@@ -28,7 +28,8 @@ class FrequencyFilter(keras.layers.Layer):
         min_frequency: occurrences from which on an id passes.
 
     Input shape:
-        Dict of `[batch]`, `[batch, length]` and `[batch, width]` tensors, by name.
+        Dict of `[batch]`, `[batch, length]` and `[batch, width]` tensors, by name; of
+        all inputs, or of some.
 
     Output shape:
         The same; ids as int32.
@@ -57,10 +58,7 @@ class FrequencyFilter(keras.layers.Layer):
         first = dict(
             zip(sizes, itertools.accumulate(sizes.values(), initial=0), strict=False)
         )
-        lengths = [i.length or 1 for i in self._counted]
-        tables = [i.table or i.name for i in self._counted]
-        self._offsets = np.repeat([first[t] for t in tables], lengths).astype(np.int32)
-        self._shared = np.repeat([sizes[t] for t in tables], lengths).astype(np.int32)
+        self._first = {i.name: first[i.table or i.name] for i in self._counted}
         self._ids = sum(sizes.values())
 
     def build(self, input_shape: Any) -> None:
@@ -78,25 +76,35 @@ class FrequencyFilter(keras.layers.Layer):
         self, inputs: Mapping[str, Any], training: bool | None = None
     ) -> dict[str, Any]:
         """Counts in training, then replaces."""
+        counted = [i for i in self._counted if i.name in inputs]
+        outputs = {
+            i.name: inputs[i.name]
+            for i in self.inputs
+            if i.name in inputs and i not in self._counted
+        }
+        if not counted:
+            return outputs
+        lengths = [i.length or 1 for i in counted]
+        first = np.repeat([self._first[i.name] for i in counted], lengths)
+        shared = np.repeat([i.rows or 0 for i in counted], lengths)
         ids = ops.concatenate(
             [
                 ops.reshape(ops.cast(inputs[i.name], "int32"), (-1, i.length or 1))
-                for i in self._counted
+                for i in counted
             ],
             axis=1,
         )  # [B, T]
-        places = ids + self._offsets
+        places = ids + first.astype(np.int32)
         if training:
             self._count(ops.reshape(places, (-1,)))
         often = gather_rows(self.counts, places) >= self.min_frequency
         ids = ops.where(
-            ops.logical_or(often, ops.equal(ids, PADDING_ID)), ids, self._shared
+            ops.logical_or(often, ops.equal(ids, PADDING_ID)),
+            ids,
+            shared.astype(np.int32),
         )
-        outputs = {
-            i.name: inputs[i.name] for i in self.inputs if i not in self._counted
-        }
         position = 0
-        for i in self._counted:
+        for i in counted:
             if i.length is None:
                 outputs[i.name] = ids[:, position]
             else:

@@ -1,7 +1,7 @@
 """One embedding table for every input of one width."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -176,6 +176,54 @@ class FusedEmbedding(keras.layers.Layer):
         ]
         return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
 
+    def with_encoded(self, items: Collection[str]) -> set[str]:
+        """The inputs that `sides` embeds once an item, where those of `items` vary.
+
+        Encoders take all their values at once; they do so for every item if one of
+        these is an item's.
+        """
+        names = {i.name for i in self.inputs}
+        encoded = {i.name for i in self.inputs if _is_encoded(i)}
+        found = names & set(items)
+        return found | encoded if found & encoded else found
+
+    def sides(
+        self, inputs: Mapping[str, Any], items: Collection[str]
+    ) -> tuple[Any, Any]:
+        """Embeds one row of the user's inputs, and many of the items', as in scoring.
+
+        Args:
+            inputs: `[N, ...]` tensors of `items`, and `[1, ...]` ones.
+            items: what `with_encoded` gave.
+
+        Returns:
+            The fields of the user's inputs, `[1, a, D]`, None where there are none, and
+            of the items', `[N, F - a, D]`, each in the order of `self.inputs`.
+        """
+        many = next(
+            ops.shape(inputs[i.name])[0]
+            for i in self.inputs
+            if i.name in items and inputs[i.name].shape[0] != 1
+        )
+        found: list[Any] = []
+        for of_items in (False, True):
+            own = [i for i in self.inputs if (i.name in items) == of_items]
+            given = {i.name: inputs[i.name] for i in own}
+            if of_items:
+                given |= {
+                    name: ops.broadcast_to(x, (many, *x.shape[1:]))
+                    for name, x in given.items()
+                    if x.shape[0] == 1
+                }
+            if self.frequency_filter is not None:
+                given = self.frequency_filter(given)
+            runs = self._runs_of(own)
+            rows = self._look_up([run for run in runs if has_ids(run[0])], given)
+            fields = self._fields(runs, given, rows, training=False)
+            fields = [ops.cast(field, self.compute_dtype) for field in fields]
+            found.append(ops.concatenate(fields, axis=1) if fields else None)
+        return found[0], found[1]
+
     def _fields(
         self,
         runs: Sequence[Sequence[ModelInput]],
@@ -186,12 +234,12 @@ class FusedEmbedding(keras.layers.Layer):
         """The embeddings `[batch, n, D]` of each run.
 
         Args:
-            runs: all runs of inputs with an encoding, and any others.
+            runs: all runs of inputs with an encoding, or none, and any others.
             inputs: the tensors.
             rows: what `_look_up` gave for those of them that have ids.
             training: whether the layer is trained.
         """
-        encoded = iter(self._encoded(inputs, training))
+        encoded = iter(self._encoded(runs, inputs, training))
         fields = []
         for run in runs:
             if _is_encoded(run[0]):
@@ -256,12 +304,17 @@ class FusedEmbedding(keras.layers.Layer):
             [rows + first for rows in compression.rows_of(ids, sizes)], axis=1
         )
 
-    def _encoded(self, inputs: Mapping[str, Any], training: bool | None) -> list[Any]:
+    def _encoded(
+        self,
+        runs: Sequence[Sequence[ModelInput]],
+        inputs: Mapping[str, Any],
+        training: bool | None,
+    ) -> list[Any]:
         """The embeddings `[batch, n, D]` of each run of inputs with an encoding."""
-        if self.numeric is None:
+        lengths = [len(run) for run in runs if _is_encoded(run[0])]
+        if self.numeric is None or not lengths:
             return []
         fields = self.numeric(inputs, training=training)
-        lengths = [len(run) for run in self._runs if _is_encoded(run[0])]
         if len(lengths) == 1:
             return [fields]
         found: list[Any] = ops.split(fields, np.cumsum(lengths[:-1]).tolist(), axis=1)

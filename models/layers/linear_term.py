@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -23,7 +23,8 @@ class LinearTerm(keras.layers.Layer):
     An `id_set` or `sequence` adds the *sum* of the weights of its ids, as though
     each were a feature of its own, unlike the mean that embeddings are pooled by; so
     does an `attribute`. A `vector` adds its product with a weight vector of its own,
-    which has no penalty. Runs in float32.
+    which has no penalty. Runs in float32. It takes users' inputs of batch 1 beside
+    items' inputs of a larger batch, and then looks the user's up once.
 
     Args:
         inputs: the inputs.
@@ -39,6 +40,8 @@ class LinearTerm(keras.layers.Layer):
     Output shape:
         `[batch, 1]`.
     """
+
+    mixes_batches: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,15 +76,25 @@ class LinearTerm(keras.layers.Layer):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Adds the weights of all fields."""
-        fields = self.weights_table(inputs, training=training)  # [B, F, 1]
-        logit = ops.sum(fields, axis=1)  # [B, 1]
+        own = {i.name: inputs[i.name] for i in self.weights_table.inputs}
+        items = {name for name, x in own.items() if x.shape[0] != 1}
+        if len(items) in (0, len(own)):
+            fields = self.weights_table(own, training=training)  # [B, F, 1]
+            logit = ops.sum(fields, axis=1)  # [B, 1]
+        else:
+            items = self.weights_table.with_encoded(items)
+            of_user, of_items = self.weights_table.sides(own, items)
+            logit = ops.sum(of_items, axis=1)  # [N, 1]
+            if of_user is not None:
+                logit += ops.sum(of_user, axis=1)
         return logit + self.bias if self.use_bias else logit
 
     def compute_output_shape(
         self, input_shape: Mapping[str, Any]
     ) -> tuple[int | None, int]:
         """`[batch, 1]`."""
-        return (self.weights_table.compute_output_shape(input_shape)[0], 1)
+        batches = [input_shape[i.name][0] for i in self.weights_table.inputs]
+        return (next((b for b in batches if b != 1), 1), 1)
 
     def get_config(self) -> dict[str, Any]:
         """All arguments; inputs as plain dicts."""

@@ -100,6 +100,12 @@ class MLP(keras.layers.Layer):
             x = step(x, training=training) if _has_modes(step) else step(x)
         return x
 
+    def after_first(self, x: Any) -> Any:
+        """Goes on from what the first dense layer gave, as in scoring."""
+        for step in self.steps[1:]:
+            x = step(x, training=False) if _has_modes(step) else step(x)
+        return x
+
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:

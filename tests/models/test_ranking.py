@@ -8,10 +8,14 @@ import pytest
 from sequence_shop import LENGTH, fill
 from sequence_shop import WITH_QUERIES as INPUTS
 from sequence_shop import WITH_QUERIES_FEATURES as FEATURES
-from zoo_shop import SMALL
+from zoo_shop import LABELS, NUMBER_FEATURES, NUMBERS, SMALL
 
 from clickwright.models import registry
 from clickwright.models.ctr import parts
+from clickwright.models.layers import fused_embedding
+from clickwright.models.layers.frequency_filter import FrequencyFilter
+from clickwright.models.layers.gather_rows import gather_rows
+from clickwright.models.layers.user_once import UserOnce
 from clickwright.models.ranking import items_of, ranking_model
 from clickwright.models.scoring import scoring_model
 from clickwright.schemas.model_input import ModelInput
@@ -77,6 +81,74 @@ def test_a_history_is_encoded_once(name: str) -> None:
                 if shape[:2] == (None, LENGTH) and np.prod(shape[2:]) > width:
                     wide.append((op.name, shape))
     assert wide == []
+
+
+def test_a_pooled_history_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranked = ranking_model(scoring_model(built("deepfm")))
+    one, _ = of_user(1)
+    wanted = np.asarray(ranked(one, training=False))
+    seen: list[tuple[int, ...]] = []
+
+    def gather(table: Any, places: Any) -> Any:
+        seen.append(tuple(places.shape))
+        return gather_rows(table, places)
+
+    monkeypatch.setattr(fused_embedding, "gather_rows", gather)
+    np.testing.assert_array_equal(ranked(one, training=False), wanted)
+    lookups = [shape for shape in seen if len(shape) == 2]
+    assert {rows for rows, _ in lookups} == {1, len(FEATURES["item"])}
+    assert all((rows == 1) == (width >= LENGTH) for rows, width in lookups)
+
+
+@pytest.mark.parametrize("name", ["dcnv2", "deepfm", "dnn", "wide_deep", "xdeepfm"])
+def test_the_users_part_of_the_first_dense_layer_is_multiplied_once(name: str) -> None:
+    ranked = ranking_model(scoring_model(built(name)))
+    once = [op for op in ranked.operations if isinstance(op, UserOnce)]
+    assert any(op.layer.name == "tower" for op in once)
+    for op in once:
+        user, item = op._inbound_nodes[-1].input_tensors
+        assert user.shape == (1, len(op.user_places)) and user.shape[1] > 0
+        assert item.shape == (None, len(op.item_places)) and item.shape[1] > 0
+    assert "tower" not in [op.name for op in ranked.operations]
+
+
+def test_the_first_full_cross_layer_multiplies_the_users_part_once() -> None:
+    ranked = ranking_model(scoring_model(built("dcnv2")))
+    once = [op.layer for op in ranked.operations if isinstance(op, UserOnce)]
+    assert built("dcnv2").get_layer("cross_0").dense in once
+
+
+@pytest.mark.parametrize("numbers_of", ["item", "user"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"min_frequency": 2},
+        {"compression": {"kind": "multi_hash", "collisions": 2, "min_rows": 4}},
+    ],
+)
+def test_numbers_and_tables_of_every_kind_are_ranked(
+    numbers_of: str, table: dict[str, Any]
+) -> None:
+    inputs = [
+        dataclasses.replace(i, role=numbers_of) if i.kind == "value" else i
+        for i in NUMBERS
+    ]
+    keras.utils.set_random_seed(3)
+    model = registry.build("deepfm", inputs, {**SMALL["deepfm"], **table})
+    for layer in model._flatten_layers():
+        if isinstance(layer, FrequencyFilter):
+            layer.counts.assign(np.arange(layer.counts.shape[0]) % 4)
+    once = dict(NUMBER_FEATURES)
+    rows = dict(NUMBER_FEATURES)
+    for i in inputs:
+        if i.role != "item":
+            once[i.name] = NUMBER_FEATURES[i.name][2:3]
+            rows[i.name] = np.repeat(once[i.name], len(LABELS), axis=0)
+    want = np.asarray(scoring_model(model)(rows, training=False))
+    got = np.asarray(ranking_model(scoring_model(model))(once, training=False))
+    assert want.std() > 1e-5
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
 
 
 def test_a_layer_of_the_user_alone_sees_one_row() -> None:
