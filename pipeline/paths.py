@@ -34,9 +34,13 @@ class RunPaths:
         """Training states, from which a killed run goes on."""
         return self.out / "checkpoints"
 
-    def serving_root(self, directory: str | None) -> pathlib.Path:
+    def serving_root(self, directory: str | None) -> str:
         """Published models, `<name>/<version>`: the directory given, else our own."""
-        return pathlib.Path(directory).resolve() if directory else self.out / "serving"
+        if directory is None:
+            return str(self.out / "serving")
+        return (
+            directory if "://" in directory else str(pathlib.Path(directory).resolve())
+        )
 
     @property
     def steps(self) -> pathlib.Path:

@@ -112,11 +112,8 @@ class ObjectStorage:
     @functools.cached_property
     def _files(self) -> Any:
         # Other writers exist: a listing is never taken from a cache.
-        return fsspec.filesystem(
-            self.root.partition("://")[0],
-            use_listings_cache=False,
-            skip_instance_cache=True,
-        )
+        scheme = self.root.partition("://")[0]
+        return fsspec.filesystem(scheme, use_listings_cache=False)
 
     def model_names(self) -> list[str]:
         """The folders of the root that hold a version."""

@@ -144,7 +144,7 @@ def _settings(record: BoardRecord) -> Iterator[str]:
     yield f"All runs, unless the table says otherwise: {_setting_list(record.training)}."
     yield (
         "Models have their defaults, which are the published settings wherever there "
-        "are some (`clickwright models` lists them), but for:"
+        "are some (`clickwright zoo` lists them), but for:"
     )
     yield ""
     yield from _table(

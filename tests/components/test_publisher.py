@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from model_folder import FILES, make_model
 
 from clickwright.components.publisher import folder_storage
 from clickwright.components.publisher.isolated_load_test import isolated_load_test
@@ -34,23 +35,6 @@ from clickwright.serving.server.model_config import models, read_model_config
 
 if TYPE_CHECKING:
     from tfx import types
-
-FILES = {
-    "saved_model.pb": b"graph",
-    "assets/vocabulary": b"apple\npear\n",
-    "assets.extra/tf_serving_warmup_requests": b"requests",
-    "variables/variables.index": b"index",
-    "variables/variables.data-00000-of-00001": b"\x00\x01" * 5_000,
-}
-
-
-def make_model(folder: pathlib.Path, graph: bytes = b"graph") -> pathlib.Path:
-    """A folder laid out as a SavedModel; models of two graphs differ."""
-    for name, content in (FILES | {"saved_model.pb": graph}).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 def folder_of(store: VersionStore, version: int | None = None) -> pathlib.Path:

@@ -86,7 +86,7 @@ def test_editors_get_a_json_schema(command: Command) -> None:
 
 
 def test_models_are_listed_with_their_defaults(command: Command) -> None:
-    code, out, _ = command("models")
+    code, out, _ = command("zoo")
 
     assert code == 0
     assert "deepfm" in out

@@ -54,7 +54,7 @@ def test_an_unknown_preset_names_file_and_nearest(shop: Shop) -> None:
 
 
 def test_presets_are_listed_with_the_models(command: Command) -> None:
-    code, out, _ = command("models")
+    code, out, _ = command("zoo")
 
     assert code == 0
     assert "presets: criteo_x4, frappe_x1, movielenslatest_x1" in out
