@@ -1,5 +1,6 @@
 """Tiny SavedModels of every kind of signature, made in seconds, without training."""
 
+import functools
 import pathlib
 from collections.abc import Mapping
 
@@ -47,6 +48,13 @@ class TinyModel(keras.Model):
         return tf.sigmoid(likes + 0.1 * columns["price"] + self.bias)
 
 
+@functools.cache
+def _model() -> TinyModel:
+    model = TinyModel()
+    model(rows(2))
+    return model
+
+
 def rows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Columns of `predict_raw`, `[count]`; `history` is `[count, 5]`, padded with -1."""
     chance = np.random.default_rng(seed)
@@ -84,10 +92,9 @@ def examples(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def answers(columns: Mapping[str, np.ndarray], version: int) -> np.ndarray:
     """What version `version` says of rows, or of one user and many items, `[rows]`."""
-    model = TinyModel()
+    model = _model()
     count = len(columns["item_id"])
     whole = {n: np.repeat(x, count // len(x), axis=0) for n, x in columns.items()}
-    model(whole)
     model.bias.assign(float(version))
     return np.asarray(model(whole))
 
@@ -99,8 +106,7 @@ def write_tiny(base_path: pathlib.Path, versions: tuple[int, ...] = (1, 2, 3)) -
     `regress` (`inputs`: Examples), `top_k`, and `fails`, which takes `predict_raw`'s
     `item_id` and always fails. Each holds golden and warm-up requests.
     """
-    model = TinyModel()
-    model({name: tf.constant(x) for name, x in rows(2).items()})
+    model = _model()
 
     def parsed(given: tf.Tensor) -> dict[str, tf.Tensor]:
         columns = tf.io.parse_example(given, _PARSING)

@@ -17,7 +17,6 @@ from clickwright.serving.server.warmup import warm_up
 
 DEFAULT_SIGNATURE = "serving_default"
 """What runs where a request names no signature."""
-_INDEX = "variables/variables.index"
 _MAX_CALLS = 128
 
 
@@ -70,11 +69,6 @@ class Servable:
             with graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.loader.load(
                     session, [tf.saved_model.SERVING], str(self.folder)
-                )
-            if _has_variables(graph) and not (self.folder / _INDEX).is_file():
-                raise ServingError(
-                    grpc.StatusCode.NOT_FOUND,
-                    f"The model has variables, and {self.folder / _INDEX} is missing",
                 )
             self.signatures = dict(meta_graph.signature_def)
             self._inputs = {n: _inputs_of(x) for n, x in self.signatures.items()}
@@ -141,6 +135,11 @@ class Servable:
             found = self._call(session, signature, names)(*feeds)
         except tf.errors.OpError as error:
             raise _error(error) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow's message quotes bytes of the request, and its code is lost.
+            raise ServingError(
+                grpc.StatusCode.INVALID_ARGUMENT, error.object.decode(errors="replace")
+            ) from error
         finally:
             with self._changed:
                 self._running -= 1
@@ -264,11 +263,6 @@ def _feeds(
         each.checked(inputs[each.name]) if each.name in inputs else each.default
         for each in known
     ]
-
-
-def _has_variables(graph: tf.Graph) -> bool:
-    kinds = ("VarHandleOp", "VariableV2", "Variable")
-    return any(operation.type in kinds for operation in graph.get_operations())
 
 
 def _error(error: Exception) -> ServingError:
