@@ -22,10 +22,7 @@ def written_models(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def serving_root(written_models: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A serving root of the test's own: `tiny/1`, `half_plus_two/123`, the config.
-
-    `add_version` brings more versions of `tiny`.
-    """
+    """A serving root of the test's own: `tiny/1`, `half_plus_two/123`, the config."""
     root = tmp_path / "served"
     shutil.copytree(written_models / "half_plus_two", root / "half_plus_two")
     shutil.copytree(written_models / "tiny" / "1", root / "tiny" / "1")
@@ -71,6 +68,9 @@ def model_server(served_config: pathlib.Path) -> Iterator[RunningServer]:
     It serves `tiny` in versions 1 (`stable`), 2 (`canary`) and 3, and
     `half_plus_two`, and takes requests of 4 MB.
     """
+    served_config.with_name("monitoring.config").write_text(
+        'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
+    )
     flags = [
         f"--model_config_file={served_config}",
         "--model_config_file_poll_wait_seconds=1",
@@ -78,6 +78,8 @@ def model_server(served_config: pathlib.Path) -> Iterator[RunningServer]:
         "--allow_version_labels_for_unavailable_models=true",
         f"--grpc_socket_path={served_config.with_name('grpc.sock')}",
         "--rest_api_timeout_in_ms=5000",
+        f"--monitoring_config_file={served_config.with_name('monitoring.config')}",
+        "--grpc_channel_arguments=grpc.max_connection_age_ms=600000",
     ]
     if ours():
         flags += [f"--max_message_bytes={4 << 20}", "--max_candidates=20000"]
