@@ -67,7 +67,7 @@ def validate(
     try:
         graph = read_graph(model)
     except DataError as error:
-        return ValidationResult(blessed=False, failures=(str(error),))
+        return ValidationResult(blessed=False, failures=(error.what,))
     failures = [
         f"the model lacks the signature `{name}`, it has "
         + ", ".join(sorted(graph.signature_def))
@@ -100,7 +100,7 @@ def validate(
                 failures += slow
             memory = server.memory() / _MEGABYTE
     except DataError as error:
-        return ValidationResult(blessed=False, failures=(*failures, str(error)))
+        return ValidationResult(blessed=False, failures=(*failures, error.what))
     if params.memory_mb is not None and memory > params.memory_mb:
         failures.append(
             f"the server holds {memory:,.0f} MB, {params.memory_mb:,.0f} MB are allowed"

@@ -63,6 +63,17 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
         assert unknown <= set(steps.RESOLVERS), name
 
 
+def test_a_run_without_serving_validation_publishes_by_the_evaluation_alone(
+    shop: Shop,
+) -> None:
+    shop.write_config({**CONFIG, "serving": {"validate": False}})
+
+    found = steps.upstream(LoadedConfig(shop.config))
+
+    assert "ServingValidator" not in found
+    assert found["Publisher"] == ("Trainer", "ModelEvaluator")
+
+
 @pytest.mark.parametrize(
     ("change", "first"),
     [
@@ -70,6 +81,8 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
         ({"model": {"name": "deepfm"}}, "Trainer"),
         ({"export": {"freeze_numeric": {"max_error": 0.01}}}, "Trainer"),
         ({"evaluation": {"thresholds": {"auc": {"min": 0.6}}}}, "ModelEvaluator"),
+        ({"serving": {"tolerance": 1e-4}}, "ServingValidator"),
+        ({"serving": {"latency": {"p50_ratio": 2.0}}}, "ServingValidator"),
         ({"publish": {"keep": 2}}, "Publisher"),
         ({"name": "other"}, "LogExampleGen"),
     ],
