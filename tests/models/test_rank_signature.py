@@ -15,13 +15,6 @@ from clickwright.models.training.run import vocabulary_sizes
 
 ITEM_COLUMNS = {"item", "shop", "price", "tags"}
 ROWS = make_rows(9, seed=3, known=30)
-ALWAYS = ("dnn", "qin")
-"""Exported in every run of the tests; the other models in the slow ones."""
-EVERY = [
-    pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow)
-    for name in sorted(registry.MODELS)
-    if registry.entry(name).task == "click"
-]
 
 
 def raw(rows: Sequence[Row]) -> dict[str, tf.Tensor]:
@@ -72,7 +65,7 @@ def exported(
     return load
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ["dnn", "qin"])
 def test_items_score_for_one_user_as_they_do_in_rows(
     name: str, exported: Callable[[str], Any]
 ) -> None:

@@ -97,7 +97,8 @@ def test_a_pooled_history_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_array_equal(ranked(one, training=False), wanted)
     lookups = [shape for shape in seen if len(shape) == 2]
     assert {rows for rows, _ in lookups} == {1, len(FEATURES["item"])}
-    assert all((rows == 1) == (width >= LENGTH) for rows, width in lookups)
+    users = [i for i in INPUTS if i.role != "item" and i.kind != "value"]
+    assert (1, sum(i.length or 1 for i in users)) in lookups
 
 
 @pytest.mark.parametrize("name", ["dcnv2", "deepfm", "dnn", "wide_deep", "xdeepfm"])
