@@ -5,6 +5,7 @@ import bisect
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import weakref
 from collections.abc import Collection, Mapping
 
@@ -182,12 +183,12 @@ class Batcher:
             work = asyncio.get_running_loop().run_in_executor(
                 self._threads, self._work, batch, tasks
             )
-            work.add_done_callback(lambda work, tasks=tasks: self._end(work, tasks))
+            work.add_done_callback(functools.partial(self._end, tasks))
 
     def _end(
         self,
-        work: asyncio.Future[list[dict[str, np.ndarray] | BaseException]],
         tasks: list[_Task],
+        work: asyncio.Future[list[dict[str, np.ndarray] | BaseException]],
     ) -> None:
         self._free += 1
         if (error := work.exception()) is not None:

@@ -412,7 +412,7 @@ class ModelManager:
 
     def _wanted(self, name: str) -> dict[int, pathlib.Path]:
         """The versions of a model that are to be loaded."""
-        chosen = {}
+        chosen: dict[int, pathlib.Path] = {}
         versions = self._versions.get(name, {})
         failed = {number for number, v in versions.items() if v.failed}
         for config in self._configs():

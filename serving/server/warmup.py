@@ -66,18 +66,16 @@ def warm_up(folder: pathlib.Path, run: _Run) -> float:
             f"{error.what} Please verify your warmup data is in TFRecord format: "
             f"{path}",
         ) from error
-    log.info(
-        "Ran %d warm-up requests of %s in %.2f s",
-        records,
-        folder,
-        seconds := time.monotonic() - start,
-    )
+    seconds = time.monotonic() - start
+    log.info("Ran %d warm-up requests of %s in %.2f s", records, folder, seconds)
     return seconds
 
 
 def _replay(record: Any, run: _Run) -> None:
     kind = record.WhichOneof("log_type")
-    request = getattr(record, kind).request if kind else None
+    if kind is None:
+        return
+    request: Any = getattr(record, kind).request
     if kind == "predict_log":
         inputs = {name: tf.make_ndarray(x) for name, x in request.inputs.items()}
         run(request.model_spec.signature_name, inputs, request.output_filter)
@@ -88,7 +86,7 @@ def _replay(record: Any, run: _Run) -> None:
         rows = {examples.INPUTS: examples.serialized(request.input)}
         for task in request.tasks:
             run(task.model_spec.signature_name, rows)
-    elif kind is not None:
+    else:
         raise ServingError(
             grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}"
         )

@@ -3,7 +3,7 @@
 import asyncio
 import pathlib
 import threading
-from collections.abc import Collection, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -65,7 +65,7 @@ def run_together(
     return asyncio.run(main())
 
 
-async def gathered(*work: Coroutine) -> list[Any]:
+async def gathered(*work: Awaitable) -> list[Any]:
     return await asyncio.gather(*work, return_exceptions=True)
 
 

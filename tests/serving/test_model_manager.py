@@ -245,7 +245,7 @@ def test_models_come_and_go_with_the_config(
         await manager.start(config_of(base))
         await manager.reload(both)
         with manager.lease(spec(name="half")) as servable:
-            said = await manager.run(servable, "", {"x": np.float32([2, 4])})
+            said = await manager.run(servable, "", {"x": np.array([2, 4], np.float32)})
         assert said["y"].tolist() == [3.0, 4.0]
         assert manager.config == both
 

@@ -167,12 +167,14 @@ def test_an_input_with_a_default_may_be_left_out(
         (folder / "saved_model.pb").read_bytes()
     )
     signature = model.meta_graphs[0].signature_def["serving_default"]
-    signature.defaults["x"].CopyFrom(tf.make_tensor_proto(np.float32([6.0])))
+    signature.defaults["x"].CopyFrom(tf.make_tensor_proto(np.array([6.0], np.float32)))
     (folder / "saved_model.pb").write_bytes(model.SerializeToString())
 
     with Servable(folder, "half", 1) as servable:
         assert servable.run("", {})["y"].tolist() == [5.0]
-        assert servable.run("", {"x": np.float32([2.0])})["y"].tolist() == [3.0]
+        assert servable.run("", {"x": np.array([2.0], np.float32)})["y"].tolist() == [
+            3.0
+        ]
 
 
 def test_many_threads_run_one_servable(servable: Servable) -> None:
@@ -201,7 +203,7 @@ def test_a_closed_servable_says_so(written_models: pathlib.Path) -> None:
     servable.close()
     servable.close()
 
-    error = refused(servable, "", {"x": np.float32([1])})
+    error = refused(servable, "", {"x": np.array([1], np.float32)})
 
     assert error.code == grpc.StatusCode.UNAVAILABLE
     assert error.message == "Version 123 of model half is not loaded"
@@ -265,7 +267,7 @@ def test_a_warm_up_request_that_fails_stops_the_load(copy: pathlib.Path) -> None
     log = PredictionLog()
     log.predict_log.request.model_spec.signature_name = "fails"
     log.predict_log.request.inputs["item_id"].CopyFrom(
-        tf.make_tensor_proto(np.int64([1]))
+        tf.make_tensor_proto(np.array([1], np.int64))
     )
     write_logs(copy / WARMUP_PATH, [log])
     servable = Servable(copy, "tiny", 1)
