@@ -159,8 +159,12 @@ class ObjectStorage:
         """Uploads the staged folder: the graph last but one, the manifest last."""
         mark = self._at(f"{PARTIAL_PREFIX}{version}")
         with self._answers():
-            # Fails where the number is taken, whoever took it.
-            self._files.pipe_file(mark, b"", mode="create")
+            if not self._create(mark, uuid.uuid4().hex, MODEL_LEASE_SECONDS):
+                raise MachineError(
+                    f"Another process is writing version {version}.",
+                    where=self.folder,
+                    fix="run the same command again",
+                )
             for name in sorted(manifest.files, key=lambda n: (n == _SAVED_MODEL, n)):
                 self._files.put_file(str(staged / name), self._at(f"{version}/{name}"))
             self._check(version, manifest)
@@ -306,7 +310,7 @@ class ObjectStorage:
         }
         try:
             self._files.pipe_file(lock, json.dumps(content).encode(), mode="create")
-        except OSError as error:
+        except Exception as error:
             # Not each file system says that it exists. And a request that was sent
             # again after its answer got lost finds the object that it made itself.
             holder = self._holder(lock)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import logging
 from collections.abc import Collection
 
 import pydantic
@@ -21,7 +22,7 @@ from clickwright.components.publisher.release_record import (
     ReleaseRecord,
 )
 from clickwright.components.publisher.storage import Storage
-from clickwright.schemas.errors import DataError
+from clickwright.schemas.errors import DataError, MachineError
 from clickwright.schemas.serving_files import MODEL_CONFIG_FILE
 from clickwright.serving.server.model_config import (
     PLATFORM,
@@ -30,6 +31,8 @@ from clickwright.serving.server.model_config import (
     parse_model_config,
 )
 from clickwright.serving.server.version_policy import wanted
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +142,10 @@ class ReleaseBook:
                 labels[CANARY] = version
             before = record.version
             record = _moved(record, labels, undo=action == "rollback")
-            beside = {before, _last(record.previous, versions)} & set(versions)
+            beside = {before, _last(record.previous, versions)}
             # A newer one than the stable one would get what names no version.
-            served = {v for v in beside if v < labels[STABLE]} | set(labels.values())
+            older = {v for v in versions if v in beside and v < labels[STABLE]}
+            served = older | set(labels.values())
             self._write(config, entry, labels, served)
             change = Change(
                 at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -151,10 +155,14 @@ class ReleaseBook:
             )
             history = (*record.history, change)[-LONGEST_HISTORY:]
             record = record.model_copy(update={"history": history})
-            self.storage.write(
-                f"{self.model_name}/{CURRENT_FILE_NAME}",
-                record.model_dump_json(indent=1) + "\n",
-            )
+            try:
+                self.storage.write(
+                    f"{self.model_name}/{CURRENT_FILE_NAME}",
+                    record.model_dump_json(indent=1) + "\n",
+                )
+            except (OSError, MachineError) as error:
+                # The release is done; the next one brings the record up to date.
+                log.warning("The release cannot be recorded: %s", error)
             return dict(sorted(labels.items()))
 
     def _write(

@@ -1,6 +1,6 @@
 """What became of the versions of a model: `current.json`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -8,9 +8,9 @@ from clickwright.schemas.strict_yaml import StrictModel
 
 CURRENT_FILE_NAME = "current.json"
 
-STABLE = "stable"
+STABLE: Final = "stable"
 """The label of the version that answers users."""
-CANARY = "canary"
+CANARY: Final = "canary"
 """The label of the version on trial; the stable one's while none is."""
 Label = Literal["stable", "canary"]
 Action = Literal["publish", "promote", "rollback"]

@@ -1,16 +1,18 @@
 """Publishing to a bucket, which knows neither renames nor locks."""
 
 import contextlib
+import importlib
 import json
 import pathlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
 import s3fs
+from fsspec.implementations.memory import MemoryFileSystem
 from model_folder import FILES, make_model
 from moto.server import ThreadedMotoServer
 
@@ -188,13 +190,14 @@ def test_of_two_publishers_to_a_bucket_one_wins_and_the_other_says_so(
     outcomes: list[object] = []
     begin = threading.Barrier(len(models))
 
+    def wait(_: pathlib.Path) -> None:
+        all_tried.wait()
+
     def publish(model: pathlib.Path) -> None:
         mine = VersionStore(root, "ctr")
         begin.wait()
         try:
-            outcomes.append(
-                mine.publish(model, provenance={}, check=lambda _: all_tried.wait())
-            )
+            outcomes.append(mine.publish(model, provenance={}, check=wait))
         except MachineError as error:
             outcomes.append(str(error))
         if len(outcomes) == len(models) - 1:
@@ -289,6 +292,45 @@ def test_a_bucket_that_is_out_of_reach_is_named(
 
     with pytest.raises(MachineError, match=message):
         VersionStore(address, "ctr").publish(model, provenance={})
+
+
+class Bucket(MemoryFileSystem):
+    """Google Cloud Storage, as far as an object storage is one like the other."""
+
+    protocol = "gs"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("gs://")))
+
+
+def test_any_object_storage_will_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    known = importlib.import_module("fsspec.registry")
+    monkeypatch.setitem(known._registry, "gs", Bucket)
+    store = VersionStore("gs://bucket/serving", "ctr", keep=1)
+    first, second, third = (
+        store.publish(
+            make_model(tmp_path / f"m{i}", b"%d" % i), provenance={}, label="stable"
+        ).version
+        for i in range(3)
+    )
+
+    assert store.versions() == [first, second, third]
+    assert store.rollback() == second
+    assert store.collect() == []
+    assert store.promote() == third
+    assert store.collect() == [first]
+    assert store.storage.verify(third).version == third
+    assert store.storage.model_names() == ["ctr"]
+    with (
+        store.storage.change_model(),
+        pytest.raises(MachineError, match="Another process"),
+    ):
+        store.rollback()
 
 
 def test_a_scheme_whose_package_is_missing_names_the_extra(

@@ -8,6 +8,7 @@ import pytest
 from model_folder import make_model
 from tiny_shop import Command
 
+from clickwright.components.publisher.release_record import Label
 from clickwright.components.publisher.version_store import VersionStore
 from clickwright.pipeline.paths import RunPaths
 
@@ -23,7 +24,7 @@ def root(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 def versions(root: pathlib.Path, tmp_path: pathlib.Path) -> list[int]:
     """Four versions of `shop`: the third is stable, the fourth on trial."""
     store = VersionStore(root, "shop", keep=9)
-    labels = ["stable", "stable", "stable", "canary"]
+    labels: list[Label] = ["stable", "stable", "stable", "canary"]
     return [
         store.publish(
             make_model(tmp_path / f"m{i}", b"%d" % i), provenance={}, label=label
