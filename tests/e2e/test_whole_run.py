@@ -100,7 +100,7 @@ def test_both_versions_are_published_and_whole(
     two_models: list[dict[str, Any]], folder: pathlib.Path
 ) -> None:
     root = folder / "out" / "serving" / "marketplace"
-    versions = sorted(p for p in root.iterdir() if not p.name.startswith("."))
+    versions = sorted(p for p in root.iterdir() if p.is_dir())
 
     assert [summary["published"] for summary in two_models] == [
         str(version) for version in versions
