@@ -328,6 +328,13 @@ def serve(
     grpc_socket_path: Annotated[
         str, typer.Option("--grpc_socket_path", help="UNIX socket for gRPC as well.")
     ] = "",
+    grpc_channel_arguments: Annotated[
+        str,
+        typer.Option(
+            "--grpc_channel_arguments",
+            help="For gRPC's core: grpc.max_connection_age_ms=2000,...",
+        ),
+    ] = "",
     rest_api_timeout_in_ms: Annotated[
         int,
         typer.Option("--rest_api_timeout_in_ms", min=1, help="Of an HTTP request."),
@@ -387,6 +394,12 @@ def serve(
             "--load_retry_interval_micros", min=0, help="Time between these tries."
         ),
     ] = 60_000_000,
+    monitoring_config_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--monitoring_config_file", help="`MonitoringConfig` in text format."
+        ),
+    ] = None,
     tensorflow_intra_op_parallelism: Annotated[
         int,
         typer.Option(
@@ -422,15 +435,16 @@ def serve(
     and switched to without a failed request. GET /healthz says whether requests are
     taken, GET /monitoring/prometheus/metrics how many there were.
 
-    One model:  clickwright serve --model_name=shop --model_base_path=out/shop/serving
+    One model:  clickwright serve --model_name=shop
+    --model_base_path=out/shop/serving/shop
 
-    More, with labels, read again each second:
-    clickwright serve --model_config_file=models.config
+    What is published, with labels, read again each second:
+    clickwright serve --model_config_file=out/shop/serving/models.config
     --model_config_file_poll_wait_seconds=1
     """
     given = dict(locals())
     from clickwright.serving.server.options import server_options
-    from clickwright.serving.server.server import run as run_server
+    from clickwright.serving.server.run import run as run_server
 
     run_server(server_options(given))
 

@@ -27,6 +27,8 @@ class ServerOptions(StrictModel):
     """TCP port for gRPC; 0: none."""
     grpc_socket_path: str = ""
     """UNIX socket for gRPC, beside the port; empty: none."""
+    grpc_channel_arguments: str = ""
+    """For gRPC's core, as in `grpc.max_connection_age_ms=2000,grpc.x=y`."""
     rest_api_port: _Port = 8501
     """TCP port for HTTP; 0: none."""
     rest_api_timeout_in_ms: Annotated[int, Field(gt=0)] = 30_000
@@ -56,6 +58,9 @@ class ServerOptions(StrictModel):
     """Whether requests that arrive together run together."""
     batching_parameters_file: pathlib.Path | None = None
     """`BatchingParameters` in text format."""
+    monitoring_config_file: pathlib.Path | None = None
+    """`MonitoringConfig` in text format: the path of the metrics, if they are to be
+    shown at all. Without it they are, at TF Serving's path."""
     tensorflow_intra_op_parallelism: Annotated[int, Field(ge=0)] = 0
     """Threads of one operation; 0: TensorFlow's choice."""
     tensorflow_inter_op_parallelism: Annotated[int, Field(ge=0)] = 0
@@ -66,6 +71,18 @@ class ServerOptions(StrictModel):
     """Rows of a request at most."""
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 15
     """How long running requests may go on after the server is told to stop."""
+
+    def channel_arguments(self) -> list[tuple[str, int | str]]:
+        """Returns what `grpc_channel_arguments` says, numbers as numbers."""
+        pairs = [
+            argument.strip().partition("=")
+            for argument in self.grpc_channel_arguments.split(",")
+            if argument.strip()
+        ]
+        return [
+            (key, int(value) if value.lstrip("-").isdecimal() else value)
+            for key, _, value in pairs
+        ]
 
     @pydantic.model_validator(mode="after")
     def _can_serve(self) -> Self:

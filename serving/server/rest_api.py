@@ -69,11 +69,12 @@ class RestApi:
     Args:
         inference: answers.
         calls: counts and times the calls.
-        metrics: shown under TensorFlow Serving's path.
+        metrics: shown to Prometheus.
         max_bytes: of a request's body.
         timeout: of a request, in seconds, with the time that its body takes.
         cors: whether pages of other origins may call.
         healthy: tells whether requests can be answered.
+        metrics_path: where Prometheus finds the metrics; empty: nowhere.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class RestApi:
         timeout: float,
         cors: bool,
         healthy: Callable[[], bool],
+        metrics_path: str = PATH,
     ) -> None:
         self._inference = inference
         self._calls = calls
@@ -94,7 +96,8 @@ class RestApi:
         self._cors = cors
         self._healthy = healthy
         self.app = web.Application(client_max_size=max_bytes)
-        self.app.router.add_get(PATH, self._show_metrics)
+        if metrics_path:
+            self.app.router.add_get(metrics_path, self._show_metrics)
         self.app.router.add_get(HEALTH_PATH, self._show_health)
         self.app.router.add_route("*", "/v1/{path:.*}", self._handle)
 

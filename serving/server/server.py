@@ -14,20 +14,20 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from clickwright.schemas.errors import ConfigError, MachineError
+from clickwright.schemas.errors import ConfigError
 from clickwright.serving.server.batching_params import BatchingParams
 from clickwright.serving.server.calls import Calls
 from clickwright.serving.server.inference import Inference
-from clickwright.serving.server.metrics import Metrics
-from clickwright.serving.server.model_config import read_model_config, single_model
+from clickwright.serving.server.metrics import PATH, Metrics
 from clickwright.serving.server.model_manager import ModelManager
 from clickwright.serving.server.model_service import ModelService
+from clickwright.serving.server.monitoring_config import prometheus_path
 from clickwright.serving.server.options import ServerOptions
 from clickwright.serving.server.prediction_service import PredictionService
 from clickwright.serving.server.rest_api import RestApi
 from clickwright.serving.server.serving_error import ServingError
+from clickwright.serving.server.startup import address, bound, configured, taken
 
 SERVICES = (
     "",
@@ -54,6 +54,8 @@ class Server:
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         self._metrics = Metrics()
+        file = options.monitoring_config_file
+        self._metrics_path = prometheus_path(file) if file else PATH
         self._manager: ModelManager | None = None
         self._health = health.aio.HealthServicer()
         self._grpc: grpc.aio.Server | None = None
@@ -71,13 +73,14 @@ class Server:
         """
         options = self._options
         _set_threads(options)
-        config = self._read_config()
+        config = configured(options)
         # Before the models, which may take minutes: a taken port shows at once.
         self._grpc = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # or two servers would share a port
+                *options.channel_arguments(),
             ]
         )
         self._bind_grpc(self._grpc)
@@ -135,17 +138,6 @@ class Server:
             enable_model_warmup=options.enable_model_warmup,
         )
 
-    def _read_config(self) -> ModelServerConfig:
-        options = self._options
-        if options.model_config_file is not None:
-            return read_model_config(options.model_config_file)
-        if options.model_base_path is None:
-            raise ConfigError(
-                "There is no model to serve.",
-                fix="give a config file or the base path of a model",
-            )
-        return single_model(options.model_name, options.model_base_path.resolve())
-
     async def _open(
         self,
         server: grpc.aio.Server,
@@ -178,6 +170,7 @@ class Server:
             timeout=options.rest_api_timeout_in_ms / 1000,
             cors=options.rest_api_enable_cors_support,
             healthy=self._healthy,
+            metrics_path=self._metrics_path,
         )
         self._http = web.AppRunner(
             rest.app,
@@ -191,7 +184,7 @@ class Server:
 
     def _bind_grpc(self, server: grpc.aio.Server) -> None:
         options = self._options
-        places = [f"{_bracketed(options.host)}:{options.port}"] if options.port else []
+        places = [address(options.host, options.port)] if options.port else []
         if options.grpc_socket_path:
             places.append(f"unix:{options.grpc_socket_path}")
         for place in places:
@@ -200,23 +193,14 @@ class Server:
             except RuntimeError:
                 bound = 0
             if not bound:
-                raise _taken(place, "port")
+                raise taken(place, "port")
 
     def _bind_http(self) -> socket.socket | None:
         options = self._options
         if not options.rest_api_port:
             return None
-        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((options.host, options.rest_api_port))
-            # From here on a second server cannot take it.
-            made.listen(128)
-        except OSError as error:
-            made.close()
-            place = f"{_bracketed(options.host)}:{options.rest_api_port}"
-            raise _taken(place, "rest_api_port") from error
+        made = bound(options.host, options.rest_api_port, "rest_api_port")
+        made.listen(128)  # from here on a second server cannot take it
         return made
 
     async def _follow(self) -> None:
@@ -267,30 +251,12 @@ async def serve(options: ServerOptions) -> None:
         stopping.cancel()
     for what, port in (("gRPC", options.port), ("HTTP", options.rest_api_port)):
         if port:
-            log.info("%s on %s:%d", what, _bracketed(options.host), port)
+            log.info("%s on %s", what, address(options.host, port))
     await stop.wait()
     log.info("Stopping: running requests end first")
     for number in (signal.SIGTERM, signal.SIGINT):  # a second one ends it at once
         loop.remove_signal_handler(number)
     await server.stop()
-
-
-def run(options: ServerOptions) -> None:
-    """Runs a server in this process until it is told to stop.
-
-    Raises:
-        ClickwrightError: it cannot start.
-    """
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        logging.Formatter(
-            "%(asctime)s %(levelname)s %(message)s %(detail)s",
-            defaults={"detail": ""},  # records of progress have one
-        )
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)
-    asyncio.run(serve(options))
 
 
 def _set_threads(options: ServerOptions) -> None:
@@ -300,15 +266,3 @@ def _set_threads(options: ServerOptions) -> None:
         inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
     )
     tf.compat.v1.Session(graph=tf.Graph(), config=threads).close()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _taken(place: str, flag: str) -> MachineError:
-    return MachineError(
-        f"The address {place} is taken or not this machine's.",
-        where=f"--{flag}",
-        fix="stop the server that listens there, or choose another port or host",
-    )

@@ -219,7 +219,6 @@ def test_a_compressed_body_is_read(rest: httpx.Client) -> None:
     assert found.json() == {"predictions": [3.0]}
 
 
-@pytest.mark.skipif(not ours(), reason="TF Serving needs a file to turn metrics on")
 def test_prometheus_reads_requests_and_times(rest: httpx.Client) -> None:
     pattern = (
         r'^:tensorflow:serving:request_count{model_name="half_plus_two",status="OK"} '
