@@ -30,7 +30,7 @@ import tensorflow as tf
 import typer
 from document_parts import table as markdown_table
 from serving_load import Load, run_load
-from serving_models import PARAMS, ServingModels
+from serving_models import MODELS, TOWER, ServingModels
 from serving_requests import row_requests, score_requests
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
@@ -111,7 +111,10 @@ def main(
     swaps: Annotated[int, typer.Option(help="Versions that come.", min=1)] = 5,
     models: Annotated[
         str, typer.Option(help="Models, with commas between.")
-    ] = ",".join(PARAMS),
+    ] = ",".join(MODELS),
+    tower: Annotated[
+        str, typer.Option(help="Units of the models' hidden layers.")
+    ] = ",".join(map(str, TOWER)),
     only: Annotated[
         list[str] | None, typer.Option(help=f"Parts: {', '.join(PARTS)}; else all.")
     ] = None,
@@ -127,8 +130,8 @@ def main(
 ) -> None:
     """Time exported models of the shop behind the model server.
 
-    The models have the sizes that trainings of the shop give them, towers of published
-    sizes and random weights. `rank` scores one user and the candidates; the other two
+    The models have the sizes of those that `benchmarks/sequence.py` trains on the shop,
+    and random weights: how fast a model answers depends on nothing else. `rank` scores one user and the candidates; the other two
     signatures score the same pairs as rows. A row of load is one impression. While
     versions come, each is copied beside the one that serves and then renamed.
 
@@ -152,7 +155,8 @@ def main(
     with tempfile.TemporaryDirectory(dir=folder) as work:
         with console.status("Making the shop and its models"):
             shop = ServingModels(pathlib.Path(work) / "shop", impressions, history)
-            folders = {name: shop.export(name) for name in models.split(",")}
+            units = [int(width) for width in tower.split(",")]
+            folders = {name: shop.export(name, units) for name in models.split(",")}
             log = shop.log()
         for name, versions in folders.items():
             if "rank" in parts:

@@ -5,7 +5,7 @@ How fast a model answers depends on its sizes and not on what it has learned.
 
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,11 +14,10 @@ from run_component import run_component
 from clickwright.schemas.marketplace.source import MarketplaceOptions, MarketplaceSource
 from clickwright.schemas.spec import FeatureSpec, SequenceFeature
 
-PARAMS: Mapping[str, dict[str, Any]] = {
-    "deepfm": {"embedding_dim": 16, "hidden_units": (400, 400, 400)},
-    "dcnv2": {"embedding_dim": 16, "hidden_units": (400, 400, 400)},
-}
-"""Towers of published size."""
+MODELS = ("deepfm", "dcnv2")
+TOWER = (256, 128, 64)
+"""The tower that the comparison of models on the shop trains."""
+_EMBEDDING_DIM = 16
 _STDDEV = 0.1  # of embeddings: the scores of two items differ
 _GOLDEN_ROWS = 32
 _BATCH_SIZES = (1, 8, 32, 128)
@@ -51,7 +50,7 @@ class ServingModels:
         columns = list(self.spec.serving_columns())
         return pq.read_table(self._prepared / "all", columns=columns)
 
-    def export(self, name: str) -> pathlib.Path:
+    def export(self, name: str, tower: Sequence[int] = TOWER) -> pathlib.Path:
         """Builds a model and exports it as version 1; returns the folder of versions.
 
         Its warm-up file holds what the Trainer writes.
@@ -74,7 +73,11 @@ class ServingModels:
         inputs = self.spec.model_inputs(
             vocabulary_sizes(self.spec, transform), plan.encodings()
         )
-        params = {**PARAMS[name], "embedding_stddev": _STDDEV}
+        params = {
+            "embedding_dim": _EMBEDDING_DIM,
+            "embedding_stddev": _STDDEV,
+            "hidden_units": tuple(tower),
+        }
         model = registry.build(name, inputs, params)
         fill_item_tables(model, self._tables)
         target = self._folder / "models" / name / "1"
