@@ -39,8 +39,8 @@ def signature(rank: bool = False) -> SignatureDef:
 
 
 class FakeModel(
-    prediction_service_pb2_grpc.PredictionServiceServicer,  # type: ignore[misc]
-    model_service_pb2_grpc.ModelServiceServicer,  # type: ignore[misc]
+    prediction_service_pb2_grpc.PredictionServiceServicer,
+    model_service_pb2_grpc.ModelServiceServicer,
 ):
     """Keeps what it is asked, and fails as often as it is told."""
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -23,8 +23,8 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from clickwright.schemas.errors import ConfigError, DataError, did_you_mean
 from clickwright.serving.client.columns import Array, Columns, dense, named
 
-Scores = Array | dict[str, Array]
-"""The one output of a signature, or all of them by name."""
+Scores: TypeAlias = Any
+"""An array, the one output of a signature, or arrays by name where it has several."""
 
 
 class Exchange:

@@ -81,7 +81,7 @@ def test_rows_are_scored_by_the_signature_of_the_client(
 ) -> None:
     scores = ask("predict", ROWS)
 
-    np.testing.assert_array_equal(scores, np.float32([0.25, 0.5]))
+    np.testing.assert_array_equal(scores, np.array([0.25, 0.5], np.float32))
     assert scores.dtype == np.float32
     assert_sent(model, WANT)
     spec = model.requests[0].model_spec

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import numpy as np
@@ -41,10 +42,10 @@ def test_examples_get_the_same_scores(client: Client) -> None:
     ("options", "version"), [({"label": "stable"}, 1), ({"version": 2}, 2)]
 )
 def test_labels_and_numbers_name_their_version(
-    options: dict[str, str | int], version: int, model_server: RunningServer
+    options: dict[str, Any], version: int, model_server: RunningServer
 ) -> None:
     address = model_server.grpc_address
-    with Client(address, "tiny", timeout=60, **options) as client:  # type: ignore[arg-type]
+    with Client(address, "tiny", timeout=60, **options) as client:
         scores = client.predict(TABLE)
 
     np.testing.assert_allclose(scores, answers(ROWS, version), atol=1e-6)
@@ -70,7 +71,7 @@ def test_several_outputs_come_by_name(client: Client) -> None:
 
 
 def test_many_may_ask_at_the_same_time(model_server: RunningServer) -> None:
-    async def ask() -> list[object]:
+    async def ask() -> list[Any]:
         address = model_server.grpc_address
         async with AsyncClient(address, "tiny", timeout=60) as client:
             return await asyncio.gather(*(client.predict(TABLE) for _ in range(32)))
