@@ -337,7 +337,8 @@ def _values(flat: list[Any], dtype: int) -> np.ndarray:
         found = np.empty(len(texts), object)
         found[:] = texts
         return found
-    allowed: set[type] = {"b": {bool}, "f": {int, float}}.get(target.kind, {int})
+    kinds: dict[str, set[type]] = {"b": {bool}, "f": {int, float}}
+    allowed = kinds.get(target.kind, {int})
     if not set(map(type, flat)) <= allowed:  # a bool is no number here
         wrong = next(item for item in flat if type(item) not in allowed)
         raise _wrong_type(wrong, name)

@@ -1,6 +1,7 @@
 """TF Serving's file that says where Prometheus finds the metrics."""
 
 import pathlib
+from typing import Any
 
 from google.protobuf import (
     descriptor_pb2,
@@ -47,15 +48,15 @@ def prometheus_path(path: pathlib.Path) -> str:
     kind = pool.FindMessageTypeByName("clickwright.MonitoringConfig")
     fix = "write `prometheus_config { enable: true }`, if need be with a `path`"
     try:
-        config = text_format.Parse(
-            path.read_text(encoding="utf-8"), message_factory.GetMessageClass(kind)()
-        ).prometheus_config
+        message: Any = message_factory.GetMessageClass(kind)()
+        text_format.Parse(path.read_text(encoding="utf-8"), message)
     except (OSError, UnicodeError, text_format.ParseError) as error:
         raise ConfigError(
             f"The monitoring config cannot be used: {error}.",
             where=str(path),
             fix=fix,
         ) from error
+    config = message.prometheus_config
     found = str(config.path) or PATH
     if not found.startswith("/"):
         raise ConfigError(

@@ -150,8 +150,8 @@ class RestApi:
             spec = _spec(*model)
             if not spec.name:
                 raise _invalid("Missing model name in request.")
-            call = self._metadata if part else self._status
-            return await guarded(call(spec))
+            about = self._metadata(spec) if part else self._status(spec)
+            return await guarded(about)
         raise _invalid(f"Malformed request: {request.method} {path}")
 
     async def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> str:

@@ -1,7 +1,9 @@
 """TF Serving's gRPC services, called at an address as any client calls them."""
 
 import contextlib
+import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import numpy as np
@@ -200,7 +202,7 @@ def test_the_models_own_failure_reaches_the_client(
         prediction.Predict(request, SECONDS)
 
 
-def _fill(request: object, signature: str) -> None:
+def _fill(request: Any, signature: str) -> None:
     request.model_spec.name = "half_plus_two"
     request.model_spec.signature_name = signature
     for x in (2.0, 4.0):
@@ -397,12 +399,12 @@ def test_status_lists_the_versions(
 
 
 def test_a_unix_socket_leads_to_the_same_server(
-    model_server: RunningServer, served_config: object
+    model_server: RunningServer, served_config: pathlib.Path
 ) -> None:
     socket = served_config.with_name("grpc.sock")
     with grpc.insecure_channel(f"unix:{socket}") as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        request = predict({"x": np.float32([2])}, "half_plus_two", "")
+        request = predict({"x": np.array([2], np.float32)}, "half_plus_two", "")
         assert stub.Predict(request, SECONDS).outputs["y"].float_val == [3.0]
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -22,7 +23,7 @@ def rest(model_server: RunningServer) -> Iterator[httpx.Client]:
 
 
 def instances(columns: dict[str, np.ndarray]) -> list[dict]:
-    def plain(value: object) -> object:
+    def plain(value: Any) -> object:
         if isinstance(value, bytes):
             return {"b64": base64.b64encode(value).decode()}
         return value.tolist()

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import tensorflow as tf
 import tiny_served_model
+from google.protobuf.message import Message
 from hypothesis import strategies as st
 from server_process import RunningServer, ours, server_process
 from tensorflow_serving.apis import (
@@ -60,7 +61,7 @@ def works(server: RunningServer) -> bool:
     return bool(right) and rest.json() == {"predictions": [3.0]}
 
 
-def valid_requests() -> dict[str, object]:
+def valid_requests() -> dict[str, Message]:
     """One for each method, of the stable version where a model answers."""
     predict = predict_pb2.PredictRequest()
     predict.model_spec.name = "tiny"
@@ -319,7 +320,7 @@ def test_a_server_told_to_stop_answers_what_it_has_taken(
 ) -> None:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "half_plus_two"
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([2])))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.array([2], np.float32)))
     with (
         grpc.insecure_channel(restarted.grpc_address) as channel,
         concurrent.futures.ThreadPoolExecutor(8) as threads,
