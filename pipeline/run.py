@@ -160,7 +160,12 @@ def show(results: Sequence[RunResult], console: rich.console.Console) -> None:
         summary = result.summary
         in_server = summary["serving"]["failures"] if summary["serving"] else []
         for failure in (*summary["failures"], *in_server):
-            console.print(f"{summary['model']}: {failure}", highlight=False)
+            console.print(
+                f"{summary['model']}: {failure}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
         if summary["published"]:
             console.print(
                 f"{summary['model']} published: {summary['published']}",

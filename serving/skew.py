@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -133,7 +134,12 @@ def _largest(name: str, kept: Array, sizes: Array, found: Array) -> tuple[float,
         return 0.0, ""
     at = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
     index = ", ".join(str(i) for i in at)
-    return float(sizes[at]), f"{name}[{index}]: {found[at]!r} instead of {kept[at]!r}"
+    place = f"{name}[{index}]: {_shown(found[at])} instead of {_shown(kept[at])}"
+    return float(sizes[at]), place
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, np.floating) else repr(value)
 
 
 def _ranked_differences(

@@ -28,7 +28,7 @@ from clickwright.schemas.serving_files import GOLDEN_PATH
 from clickwright.serving.grpc_scorer import GrpcScorer
 from clickwright.serving.rest_scorer import RestScorer
 from clickwright.serving.saved_model_scorer import SavedModelScorer
-from clickwright.serving.scorer import ScoringError
+from clickwright.serving.scorer import Scorer, ScoringError
 from clickwright.serving.server_process import ServerProcess
 from clickwright.serving.skew import skew
 from clickwright.serving.skew_report import SkewReport
@@ -119,7 +119,7 @@ def validate(
 
 def _replay(model: pathlib.Path, server: ServerProcess) -> SkewReport:
     with GrpcScorer(server.grpc, _MODEL) as over_grpc:
-        ways = {
+        ways: dict[str, Scorer] = {
             "SavedModel": SavedModelScorer(model),
             "gRPC": over_grpc,
             "REST": RestScorer(server.rest, _MODEL),
