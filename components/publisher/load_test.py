@@ -68,12 +68,18 @@ def load_test(model: pathlib.Path, signatures: Collection[str]) -> None:
 
 
 def _empty_call(signature: SignatureDef) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The outputs to fetch, and inputs of batch size 0 (other free sizes are 1)."""
+    """The outputs to fetch, and inputs of batch size 0 (other free sizes are 1).
+
+    A batch size that is fixed stays: `rank` takes one user, here with no candidates.
+    """
     feeds = {}
     for tensor in signature.inputs.values():
         sizes = [dim.size if dim.size >= 0 else 1 for dim in tensor.tensor_shape.dim]
-        dtype = tf.dtypes.as_dtype(tensor.dtype).as_numpy_dtype
-        feeds[tensor.name] = np.zeros([0, *sizes[1:]], dtype)
+        if sizes and tensor.tensor_shape.dim[0].size < 0:
+            sizes[0] = 0
+        dtype = tf.dtypes.as_dtype(tensor.dtype)
+        empty = b"" if dtype == tf.string else 0
+        feeds[tensor.name] = np.full(sizes, empty, dtype.as_numpy_dtype)
     return [tensor.name for tensor in signature.outputs.values()], feeds
 
 

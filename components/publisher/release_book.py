@@ -140,6 +140,8 @@ class ReleaseBook:
                 and (labels[CANARY] < version or action == "rollback")
             ):
                 labels[CANARY] = version
+            if labels == dict(entry.version_labels):
+                return dict(sorted(labels.items()))
             before = record.version
             record = _moved(record, labels, undo=action == "rollback")
             beside = {before, _last(record.previous, versions)}

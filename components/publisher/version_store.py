@@ -227,8 +227,8 @@ class VersionStore:
                     "There is no earlier release to go back to. Versions: "
                     f"{_listed(versions)}.",
                     where=self.folder,
-                    fix=f"name one: `clickwright models promote {self.model_name} "
-                    f"{versions[0]}`",
+                    fix=f"name another version: `clickwright models promote "
+                    f"{self.model_name} VERSION`",
                 )
             self._label(label, before, versions, "rollback")
         return before

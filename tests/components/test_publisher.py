@@ -655,6 +655,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         lambda item: {"probability": model(item)},
         [tf.TensorSpec([None], tf.int64, name="item")],
     )
+    archive.add_endpoint(
+        "rank",
+        lambda user, item: {
+            "probability": model(item) * tf.cast(tf.strings.length(user), tf.float32)
+        },
+        [
+            tf.TensorSpec([1], tf.string, name="user"),
+            tf.TensorSpec([None], tf.int64, name="item"),
+        ],
+    )
     archive.write_out(folder, verbose=False)
     return folder.parent
 
@@ -681,7 +691,7 @@ def unservable(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_a_servable_model_passes_the_load_test(exported: pathlib.Path) -> None:
     from clickwright.components.publisher.load_test import load_test
 
-    load_test(exported / "Format-Serving", ["serving_default", "predict_raw"])
+    load_test(exported / "Format-Serving", ["serving_default", "predict_raw", "rank"])
 
 
 def test_the_load_test_refuses_what_a_model_server_cannot_run(
@@ -697,9 +707,10 @@ def test_the_load_test_names_a_missing_signature(exported: pathlib.Path) -> None
     from clickwright.components.publisher.load_test import load_test
 
     with pytest.raises(
-        DataError, match="lacks the signature `rank`.*predict_raw, serving_default"
+        DataError,
+        match="lacks the signature `top_k`.*predict_raw, rank, serving_default",
     ):
-        load_test(exported / "Format-Serving", ["serving_default", "rank"])
+        load_test(exported / "Format-Serving", ["serving_default", "top_k"])
 
 
 def test_the_load_test_refuses_a_truncated_graph(
@@ -850,8 +861,8 @@ def test_a_model_that_nothing_judged_is_published_on_request(
 def test_a_model_without_its_signature_is_not_published(
     exported: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    with pytest.raises(DataError, match="lacks the signature `rank`"):
-        execute(exported, tmp_path, blessed=True, signatures=["rank"])
+    with pytest.raises(DataError, match="lacks the signature `top_k`"):
+        execute(exported, tmp_path, blessed=True, signatures=["top_k"])
 
     assert not VersionStore(tmp_path / "serving", "ctr").versions()
 

@@ -143,6 +143,18 @@ def test_a_promoted_older_version_can_be_taken_back(
     assert told(store) == ([first, second], {"stable": second})
 
 
+def test_a_label_that_stays_where_it_is_changes_nothing(
+    store: VersionStore, publish: Publish
+) -> None:
+    publish(), publish()
+    files = [config_file(store), pathlib.Path(store.folder, "current.json")]
+    before = [path.read_bytes() for path in files]
+
+    assert store.promote() == store.versions()[-1]
+
+    assert [path.read_bytes() for path in files] == before
+
+
 def test_a_version_that_is_not_there_is_not_promoted(
     store: VersionStore, publish: Publish
 ) -> None:
