@@ -19,6 +19,7 @@ from clickwright.schemas.errors import ConfigError
 from clickwright.serving.server.batching_params import BatchingParams
 from clickwright.serving.server.calls import Calls
 from clickwright.serving.server.inference import Inference
+from clickwright.serving.server.malformed_requests import MalformedRequests
 from clickwright.serving.server.metrics import PATH, Metrics
 from clickwright.serving.server.model_manager import ModelManager
 from clickwright.serving.server.model_service import ModelService
@@ -76,12 +77,13 @@ class Server:
         config = configured(options)
         # Before the models, which may take minutes: a taken port shows at once.
         self._grpc = grpc.aio.server(
+            interceptors=[MalformedRequests()],
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # or two servers would share a port
                 *options.channel_arguments(),
-            ]
+            ],
         )
         self._bind_grpc(self._grpc)
         http_socket = self._bind_http()
