@@ -153,6 +153,7 @@ def create_pipeline(
         model=model,
         baseline_model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        infra_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.InfraBlessing),
     ).with_id("LatestBlessedModel")
     evaluator: base_node.BaseNode
     if isinstance(config.thresholds, RetrievalThresholds):

@@ -7,18 +7,23 @@ from tfx.dsl.components.common import resolver
 MODEL_KEY = "model"
 BASELINE_MODEL_KEY = "baseline_model"
 BLESSING_KEY = "model_blessing"
+INFRA_BLESSING_KEY = "infra_blessing"
 
 
 class Champion(resolver.ResolverStrategy):
     """Resolves the model that was blessed last, the current model left out.
 
+    One that failed in the model server is no champion, however good its metrics: it was
+    never published, and a new model need not be as slow.
+
     TFX's own `LatestBlessedModelStrategy` gives the current model itself when a
     finished run is repeated: a model compared with itself, and an evaluation that is
     never taken from the cache. Here a repeated run resolves what the first one did.
 
-    Use it in a `Resolver` with three channels: `model`, the current run's, and plain
-    channels of all, `baseline_model` (`Model`) and `model_blessing`
-    (`ModelBlessing`). The output `baseline_model` holds one artifact, or none.
+    Use it in a `Resolver` with four channels: `model`, the current run's, and plain
+    channels of all, `baseline_model` (`Model`), `model_blessing` (`ModelBlessing`) and
+    `infra_blessing` (`InfraBlessing`, which may be left out). The output
+    `baseline_model` holds one artifact, or none.
     """
 
     def resolve_artifacts(
@@ -27,16 +32,31 @@ class Champion(resolver.ResolverStrategy):
         """Returns the current model, and the champion if there is one."""
         models = {model.id: model for model in input_dict[BASELINE_MODEL_KEY]}
         current = {model.id for model in input_dict[MODEL_KEY]}
-        blessings = sorted(
-            input_dict[BLESSING_KEY], key=lambda blessing: blessing.id, reverse=True
-        )
-        for blessing in blessings:
+        served = {
+            blessing.get_int_custom_property("current_model_id"): (
+                blessing.get_int_custom_property("blessed") == 1
+            )
+            for blessing in _oldest_first(input_dict.get(INFRA_BLESSING_KEY, []))
+        }
+        for blessing in reversed(_oldest_first(input_dict[BLESSING_KEY])):
             judged = blessing.get_int_custom_property("current_model_id")
             blessed = blessing.get_int_custom_property("blessed") == 1
+            blessed &= served.get(judged, True)
             if blessed and judged in models and judged not in current:
-                return {
-                    **input_dict,
-                    BASELINE_MODEL_KEY: [models[judged]],
-                    BLESSING_KEY: [blessing],
-                }
-        return {**input_dict, BASELINE_MODEL_KEY: [], BLESSING_KEY: []}
+                return _resolved(input_dict, [models[judged]], [blessing])
+        return _resolved(input_dict, [], [])
+
+
+def _oldest_first(blessings: list[types.Artifact]) -> list[types.Artifact]:
+    return sorted(blessings, key=lambda blessing: blessing.id)
+
+
+def _resolved(
+    input_dict: dict[str, list[types.Artifact]],
+    models: list[types.Artifact],
+    blessings: list[types.Artifact],
+) -> dict[str, list[types.Artifact]]:
+    found = {**input_dict, BASELINE_MODEL_KEY: models, BLESSING_KEY: blessings}
+    if INFRA_BLESSING_KEY in found:
+        found[INFRA_BLESSING_KEY] = []
+    return found

@@ -34,7 +34,8 @@ class ServingValidator(base_component.BaseComponent):
 
     Outputs:
         `blessing`: an `InfraBlessing` with the custom property and the file of TFX's
-        InfraValidator, and `serving_validation.json` for `read_validation`.
+        InfraValidator, the model's id, and `serving_validation.json` for
+        `read_validation`.
 
     Raises:
         MachineError: when it runs, there is no model server.

@@ -35,7 +35,8 @@ class Executor(base_executor.BaseExecutor):
         Args:
             input_dict: `model`, one `Model`; `baseline_model` and `model_blessing`, one
                 artifact each or none.
-            output_dict: `blessing`, one `InfraBlessing`; its custom property is set.
+            output_dict: `blessing`, one `InfraBlessing`; its custom properties are
+                set.
             exec_properties: as in `ServingValidatorSpec`.
 
         Raises:
@@ -61,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
                     params,
                     _staged(baselines[0], root / "blessed") if compares else None,
                 )
-        _write(result, blessing)
+        _write(result, model, blessing)
         progress.info("validated", extra={"detail": _in_short(result)})
 
 
@@ -76,11 +77,14 @@ def _staged(model: types.Artifact, versions: pathlib.Path) -> pathlib.Path:
     return versions
 
 
-def _write(result: ValidationResult, blessing: types.Artifact) -> None:
+def _write(
+    result: ValidationResult, model: types.Artifact, blessing: types.Artifact
+) -> None:
     verdict = spec.BLESSED_FILE if result.blessed else spec.NOT_BLESSED_FILE
     io_utils.write_string_file(os.path.join(blessing.uri, verdict), "")
     io_utils.write_string_file(os.path.join(blessing.uri, FILE_NAME), result.to_json())
     blessing.set_int_custom_property(spec.BLESSED_PROPERTY, int(result.blessed))
+    blessing.set_int_custom_property(spec.MODEL_ID_PROPERTY, model.id)
 
 
 def _in_short(result: ValidationResult) -> str:

@@ -21,6 +21,8 @@ PARAMS_KEY = "params"
 BLESSED_PROPERTY = "blessed"
 BLESSED_FILE = "INFRA_BLESSED"
 NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
+# What that one lacks: whose blessing it is, named as `ModelBlessing` has it.
+MODEL_ID_PROPERTY = "current_model_id"
 
 
 class ServingValidatorSpec(ComponentSpec):

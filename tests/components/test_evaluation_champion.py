@@ -15,8 +15,13 @@ def model(number: int) -> types.Artifact:
     return artifact
 
 
-def blessing(number: int, judged: int, blessed: bool) -> types.Artifact:
-    artifact = standard_artifacts.ModelBlessing()
+def blessing(
+    number: int,
+    judged: int,
+    blessed: bool,
+    kind: type[types.Artifact] = standard_artifacts.ModelBlessing,
+) -> types.Artifact:
+    artifact = kind()
     artifact.id = number
     artifact.set_int_custom_property("current_model_id", judged)
     artifact.set_int_custom_property("blessed", int(blessed))
@@ -54,3 +59,34 @@ def test_the_champion(blessings: Blessings, current: int, champion: int | None) 
     assert [a.id for a in found["baseline_model"]] == ([champion] if champion else [])
     assert [a.id for a in found["model"]] == [current]
     assert len(found["model_blessing"]) == len(found["baseline_model"])
+
+
+@pytest.mark.parametrize(
+    ("served", "champion"),
+    [
+        ([], 2),  # nobody asked a server
+        ([(2, True)], 2),
+        ([(2, False)], 1),
+        ([(2, False), (2, True)], 2),  # tried again, under other bounds
+        ([(2, True), (2, False)], 1),
+        ([(1, False), (2, False)], None),
+    ],
+)
+def test_a_model_that_failed_in_the_server_is_no_champion(
+    served: Blessings, champion: int | None
+) -> None:
+    found = Champion().resolve_artifacts(
+        None,
+        {
+            "model": [model(3)],
+            "baseline_model": [model(number) for number in (1, 2, 3)],
+            "model_blessing": [blessing(5, 1, True), blessing(6, 2, True)],
+            "infra_blessing": [
+                blessing(number, judged, blessed, standard_artifacts.InfraBlessing)
+                for number, (judged, blessed) in enumerate(served)
+            ],
+        },
+    )
+
+    assert [a.id for a in found["baseline_model"]] == ([champion] if champion else [])
+    assert found["infra_blessing"] == []

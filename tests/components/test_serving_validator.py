@@ -284,7 +284,7 @@ def run(
     from clickwright.components.serving_validator.executor import Executor
 
     artifact, judged = standard_artifacts.Model(), standard_artifacts.ModelBlessing()
-    artifact.uri = str(model)
+    artifact.uri, artifact.id = str(model), 7
     judged.set_int_custom_property("blessed", int(blessed))
     blessing = standard_artifacts.InfraBlessing()
     blessing.uri = str(folder)
@@ -341,6 +341,7 @@ def test_the_blessing_is_that_of_tfx(
     blessing = run(model, tmp_path / "blessing", params=ServingParams(tolerance=0.5))
 
     assert model_utils.is_infra_validated(blessing) is good
+    assert blessing.get_int_custom_property("current_model_id") == 7
     name = "INFRA_BLESSED" if good else "INFRA_NOT_BLESSED"
     names = {path.name for path in (tmp_path / "blessing").iterdir()}
     assert names == {name, "serving_validation.json"}
