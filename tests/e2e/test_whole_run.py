@@ -171,6 +171,29 @@ def test_a_plan_knows_what_is_cached(
     assert "item" in lines
 
 
+def test_a_model_that_fails_in_the_server_is_not_published(
+    two_models: list[dict[str, Any]], folder: pathlib.Path, command: Command
+) -> None:
+    config = marketplace(folder, "deepfm")
+    content = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**content, "serving": {"memory_mb": 1.0}}))
+    root = folder / "out" / "serving" / "marketplace"
+    before = sorted(root.iterdir())
+
+    code, out, shown = command("run", "-c", config, "--out", folder / "out", "--json")
+
+    assert code == 0, shown
+    summary = json.loads(out)
+    assert summary["blessed"] is True
+    assert summary["published"] is None
+    (failure,) = summary["serving"]["failures"]
+    assert failure.endswith(" MB, 1 MB are allowed")
+    assert max(summary["serving"]["largest_difference"].values()) <= 1e-5
+    assert states(summary)["Trainer"] == "cached"
+    assert sorted(root.iterdir()) == before
+    assert failure in (folder / "out" / "report.html").read_text()
+
+
 def serialize(row: Mapping[str, Any]) -> bytes:
     features = {}
     for name, value in row.items():

@@ -87,7 +87,7 @@ def test_ablations_run_the_evaluation_again_and_nothing_before(shop: Shop) -> No
     asked = steps.signatures(configured(shop, evaluation={"ablations": True}), "x")
 
     changed = {name for name in plain if plain[name] != asked[name]}
-    assert changed == {"ModelEvaluator", "Publisher"}
+    assert changed == {"ModelEvaluator", "ServingValidator", "Publisher"}
 
 
 def test_ablations_are_for_click_models(shop: Shop) -> None:

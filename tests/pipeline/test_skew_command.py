@@ -95,7 +95,7 @@ def test_without_an_address_a_server_is_started_with_the_model(
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen = []
+    seen: list[object] = []
 
     class Started:
         """A server process that is there already."""

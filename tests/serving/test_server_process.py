@@ -14,6 +14,7 @@ from clickwright.schemas.errors import DataError, MachineError
 from clickwright.schemas.serving_files import GOLDEN_PATH
 from clickwright.serving.grpc_scorer import GrpcScorer
 from clickwright.serving.rest_scorer import RestScorer
+from clickwright.serving.scorer import Scorer
 from clickwright.serving.server_process import (
     PROGRAM_VARIABLE,
     ServerProcess,
@@ -46,14 +47,17 @@ def test_a_server_answers_golden_requests_over_grpc_and_rest(
 
     with ServerProcess({"tiny": serving_root / "tiny"}) as server:
         with GrpcScorer(server.grpc, "tiny") as over_grpc:
-            ways = {"gRPC": over_grpc, "REST": RestScorer(server.rest, "tiny")}
-            report = skew(golden, ways)
-            absent = {
-                "gRPC": GrpcScorer(server.grpc, "absent"),
-                "REST": RestScorer(server.rest, "absent"),
+            ways: dict[str, Scorer] = {
+                "gRPC": over_grpc,
+                "REST": RestScorer(server.rest, "tiny"),
             }
-            refused = skew(golden, absent)
-            absent["gRPC"].close()  # type: ignore[attr-defined]
+            report = skew(golden, ways)
+            with GrpcScorer(server.grpc, "absent") as other:
+                ways_to_nothing: dict[str, Scorer] = {
+                    "gRPC": other,
+                    "REST": RestScorer(server.rest, "absent"),
+                }
+                refused = skew(golden, ways_to_nothing)
         used = server.memory()
 
     assert report.failures(1e-6, ("serving_default", "predict_raw", "rank")) == ()
