@@ -95,7 +95,7 @@ def test_signatures_of_retrieval_models_equal_the_training_graph(
     every = spec.model_inputs(vocabulary_sizes(spec, output))
     inputs = RetrievalInputs.of(every)
     values = vocabulary_values(spec, output, inputs.item.name)
-    model: Any = moved(registry.build(name, every, {"embedding_dim": 8}))
+    model: Any = moved(registry.build(name, every))
     export_retrieval(model, output, spec, inputs, values, tmp_path / "1")
     rows = tuple(retrieval_log.serialized(retrieval_log.VALID[:12]))
     asked = RequestRows(rows, (1, 5))
