@@ -1,6 +1,6 @@
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -129,7 +129,7 @@ def test_the_first_full_cross_layer_multiplies_the_users_part_once() -> None:
     ],
 )
 def test_numbers_and_tables_of_every_kind_are_ranked(
-    numbers_of: str, table: dict[str, Any]
+    numbers_of: Literal["item", "user"], table: dict[str, Any]
 ) -> None:
     inputs = [
         dataclasses.replace(i, role=numbers_of) if i.kind == "value" else i

@@ -34,7 +34,7 @@ def test_a_file_that_is_cut_off_gives_what_is_whole_and_says_where_it_ends(
     path = tmp_path / "logs"
     write_logs(path, [_log("rank", 3), _log("rank", 4)])
     path.write_bytes(path.read_bytes()[:-3])
-    found = []
+    found: list[PredictionLog] = []
     with pytest.raises(DataError, match="after record 1"):
         found.extend(read_logs(path))
 
