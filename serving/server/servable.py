@@ -64,7 +64,11 @@ class Servable:
                 f"path: {self.folder}",
             )
         graph = tf.Graph()
-        session = tf.compat.v1.Session(graph=graph)
+        # Threads of its own: a version that loads takes none from those that answer.
+        session = tf.compat.v1.Session(
+            graph=graph,
+            config=tf.compat.v1.ConfigProto(use_per_session_threads=True),
+        )
         try:
             with graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.loader.load(

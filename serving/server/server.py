@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 
 import grpc
 import tensorflow as tf
@@ -41,6 +42,7 @@ SERVICES = (
 _IDLE_SECONDS = 75
 """An HTTP connection on which nothing comes for so long is closed."""
 _HEALTH_SECONDS = 0.5
+_SWITCH_SECONDS = 0.0005
 
 log = logging.getLogger(__name__)
 
@@ -228,6 +230,8 @@ async def serve(options: ServerOptions) -> None:
     Raises:
         ClickwrightError: it cannot start.
     """
+    # While a version loads, requests wait for their turn with the interpreter.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
