@@ -12,6 +12,7 @@ from clickwright.serving.client.channel_options import channel_options
 from clickwright.serving.scorer import Array, ScoringError
 
 _ANY_SIZE = -1
+_NO_PROXY = ("grpc.enable_http_proxy", 0)  # those of a network know no loopback
 
 
 class GrpcScorer:
@@ -26,9 +27,8 @@ class GrpcScorer:
     def __init__(self, address: str, model: str, timeout: float = 60.0) -> None:
         self._model = model
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(
-            address, options=channel_options(_ANY_SIZE)
-        )
+        options = [*channel_options(_ANY_SIZE), _NO_PROXY]
+        self._channel = grpc.insecure_channel(address, options=options)
         self._predict = PredictionServiceStub(self._channel).Predict
 
     def __call__(self, request: PredictRequest) -> Mapping[str, Array]:

@@ -175,7 +175,8 @@ class ServerProcess:
         request = GetModelStatusRequest()
         request.model_spec.name = model
         until = time.monotonic() + self._ready_seconds
-        with grpc.insecure_channel(self.grpc) as channel:
+        no_proxy = [("grpc.enable_http_proxy", 0)]  # it would not know this machine
+        with grpc.insecure_channel(self.grpc, options=no_proxy) as channel:
             status = ModelServiceStub(channel).GetModelStatus
             while time.monotonic() < until:
                 if self._process is not None and self._process.poll() is not None:
