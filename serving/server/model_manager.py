@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -36,6 +37,16 @@ log = logging.getLogger(__name__)
 progress = logging.getLogger("clickwright.progress")
 
 
+_LOAD_NICENESS = 5
+"""Of threads that load: requests get about three times their share of a processor."""
+
+
+def _give_way() -> None:
+    """Makes this thread one that waits when requests want its processor."""
+    with contextlib.suppress(OSError):  # some containers refuse it
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOAD_NICENESS)
+
+
 class ModelManager:
     """Loads, serves and unloads versions of models as a `ModelServerConfig` says.
 
@@ -59,6 +70,8 @@ class ModelManager:
             versions; otherwise the server waits for them.
         enable_model_warmup: whether warm-up requests are run.
         threads: requests that run at the same time when they are not batched.
+        inter_op_threads: operations of a version that run at the same time; 0: one a
+            core.
     """
 
     def __init__(
@@ -73,6 +86,7 @@ class ModelManager:
         fail_if_no_model_versions_found: bool = False,
         enable_model_warmup: bool = True,
         threads: int | None = None,
+        inter_op_threads: int = 0,
     ) -> None:
         self.metrics = metrics or Metrics()
         self.config_error = ""
@@ -84,12 +98,13 @@ class ModelManager:
         self._allow_any_label = allow_version_labels_for_unavailable_models
         self._fail_if_none = fail_if_no_model_versions_found
         self._warm = enable_model_warmup
+        self._inter_op_threads = inter_op_threads
         cores = os.cpu_count() or 1
         self._threads = concurrent.futures.ThreadPoolExecutor(
             threads or max(4, 2 * cores), thread_name_prefix="run"
         )
         self._loaders = concurrent.futures.ThreadPoolExecutor(
-            min(4, cores), thread_name_prefix="load"
+            min(4, cores), thread_name_prefix="load", initializer=_give_way
         )
         self._config = ModelServerConfig()
         self._candidate: ModelServerConfig | None = None
@@ -472,7 +487,9 @@ class ModelManager:
 
     def _load(self, version: ModelVersion) -> None:
         version.state = LOADING
-        version.servable = Servable(version.folder, version.model, version.number)
+        version.servable = Servable(
+            version.folder, version.model, version.number, self._inter_op_threads
+        )
         version.task = asyncio.create_task(self._loading(version, version.servable))
 
     async def _loading(self, version: ModelVersion, servable: Servable) -> None:

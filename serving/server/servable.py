@@ -30,9 +30,12 @@ class Servable:
         folder: the SavedModel's.
         name: the model's.
         version: the version's number.
+        inter_op_threads: operations that run at the same time; 0: one a core.
     """
 
-    def __init__(self, folder: pathlib.Path, name: str, version: int) -> None:
+    def __init__(
+        self, folder: pathlib.Path, name: str, version: int, inter_op_threads: int = 0
+    ) -> None:
         self.folder = folder
         self.name = name
         self.version = version
@@ -41,6 +44,7 @@ class Servable:
         self.warmup_seconds = 0.0
         """How long its warm-up requests took."""
         self._inputs: dict[str, list[_Input]] = {}
+        self._inter_op_threads = inter_op_threads
         self._session: Any = None
         self._calls: dict[tuple[str, tuple[str, ...]], Callable[..., list]] = {}
         # Python no longer can free them when it is about to end.
@@ -67,7 +71,10 @@ class Servable:
         # Threads of its own: a version that loads takes none from those that answer.
         session = tf.compat.v1.Session(
             graph=graph,
-            config=tf.compat.v1.ConfigProto(use_per_session_threads=True),
+            config=tf.compat.v1.ConfigProto(
+                use_per_session_threads=True,
+                inter_op_parallelism_threads=self._inter_op_threads,
+            ),
         )
         try:
             with graph.as_default():

@@ -140,6 +140,7 @@ class Server:
                 options.allow_version_labels_for_unavailable_models
             ),
             enable_model_warmup=options.enable_model_warmup,
+            inter_op_threads=options.tensorflow_inter_op_parallelism,
         )
 
     async def _open(
