@@ -44,7 +44,16 @@ class Servable:
         self.warmup_seconds = 0.0
         """How long its warm-up requests took."""
         self._inputs: dict[str, list[_Input]] = {}
-        self._inter_op_threads = inter_op_threads
+        # Threads of its own: a version that loads takes none from those that answer.
+        # They have the priority of the thread that makes the session, which is this
+        # one; the one that loads may have a lower one.
+        self._made = tf.compat.v1.Session(
+            graph=tf.Graph(),
+            config=tf.compat.v1.ConfigProto(
+                use_per_session_threads=True,
+                inter_op_parallelism_threads=inter_op_threads,
+            ),
+        )
         self._session: Any = None
         self._calls: dict[tuple[str, tuple[str, ...]], Callable[..., list]] = {}
         # Python no longer can free them when it is about to end.
@@ -54,6 +63,8 @@ class Servable:
 
     def load(self, *, warm: bool = True) -> None:
         """Reads the SavedModel, then runs its warm-up requests if it has some.
+
+        It may be called once.
 
         Args:
             warm: whether to run them.
@@ -67,17 +78,9 @@ class Servable:
                 "Could not find SavedModel .pb or .pbtxt at supplied export directory "
                 f"path: {self.folder}",
             )
-        graph = tf.Graph()
-        # Threads of its own: a version that loads takes none from those that answer.
-        session = tf.compat.v1.Session(
-            graph=graph,
-            config=tf.compat.v1.ConfigProto(
-                use_per_session_threads=True,
-                inter_op_parallelism_threads=self._inter_op_threads,
-            ),
-        )
+        session = self._made
         try:
-            with graph.as_default():
+            with session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.loader.load(
                     session, [tf.saved_model.SERVING], str(self.folder)
                 )
