@@ -27,7 +27,8 @@ _ABOUT = {
     "marketplace": """## The simulated shop
 
 The click probabilities are known; the gap is what a model lacks of their AUC. Items
-have vectors that stand for picture and text.
+have vectors that stand for picture and text. The truth without histories leaves out
+what they add to the log odds, the truth without vectors gives all items the same one.
 """,
     "collm_ml1m": """## MovieLens-1M as CoLLM splits it
 
@@ -39,7 +40,7 @@ of their titles by latent semantic analysis.
 
 def write_document(
     results: Sequence[Sequence[Result]],
-    bayes: Mapping[str, Mapping[str, float]],
+    truths: Mapping[str, Mapping[str, Mapping[str, float]]],
     folder: pathlib.Path,
     notes: Sequence[str] = (),
 ) -> pathlib.Path:
@@ -47,7 +48,8 @@ def write_document(
 
     Args:
         results: by data set, model and ablation, those of all seeds; none empty.
-        bayes: metrics of the true probabilities on the test split, by data set.
+        truths: metrics of the true probabilities on the test split, by data set and
+            ablation.
         folder: where to.
         notes: what is left out, and why.
 
@@ -58,13 +60,13 @@ def write_document(
     sections = [_HEAD, *(f"{note}.\n" for note in notes)]
     for name in dict.fromkeys(line[0].trial.dataset for line in results):
         lines = [line for line in results if line[0].trial.dataset == name]
-        text, chart = _section(name, lines, bayes.get(name))
+        text, chart = _section(name, lines, truths.get(name, {}))
         (folder / f"sequence_{name}.svg").write_text(chart, encoding="utf-8")
         sections.append(text)
     sections.append(_settings(results))
     figures = {
         "machine": this_machine().model_dump(mode="json"),
-        "bayes": bayes,
+        "truths": truths,
         "lines": [_figures(line) for line in results],
     }
     path = folder / "sequence.json"
@@ -75,29 +77,30 @@ def write_document(
 
 
 def _section(
-    name: str, lines: Sequence[Sequence[Result]], bayes: Mapping[str, float] | None
+    name: str,
+    lines: Sequence[Sequence[Result]],
+    truths: Mapping[str, Mapping[str, float]],
 ) -> tuple[str, str]:
     header = ["model", "ablation", "test AUC", "GAUC", "log loss"]
     header += ["parameters", "examples/s", "seeds"]
-    if bayes:
-        header.insert(3, "gap to Bayes")
+    best = truths["full"]["auc"] if truths else None
+    if best is not None:
+        header.insert(3, "gap to the truth")
     rows = []
+    for ablation, truth in truths.items():
+        cells = ["the truth", ablation, *(f"{truth[f]:.4f}" for f in FIGURES[:3])]
+        cells.insert(3, f"{best - truth['auc']:.4f}")
+        rows.append([*cells, "–", "–", "–"])
     for line in sorted(lines, key=lambda line: -_mean(line, "auc")):
         first = line[0]
         cells = [first.trial.model, first.trial.ablation]
         cells += [_told(line, figure) for figure in ("auc", "gauc", "logloss")]
-        if bayes:
-            cells.insert(3, f"{bayes['auc'] - _mean(line, 'auc'):.4f}")
+        if best is not None:
+            cells.insert(3, f"{best - _mean(line, 'auc'):.4f}")
         cells += [f"{first.parameters:,}", f"{_mean(line, 'examples_per_second'):,.0f}"]
         rows.append([*cells, str(len(line))])
-    truth = ""
-    if bayes:
-        truth = (
-            f"The true probabilities have an AUC of {bayes['auc']:.4f} and a GAUC of "
-            f"{bayes['gauc']:.4f}.\n\n"
-        )
     text = f"""{_ABOUT.get(name, f"## {name}")}
-{truth}{table(header, rows, words=2)}
+{table(header, rows, words=2)}
 ![Test AUC](sequence_{name}.svg)
 """
     chart = dots_svg(
@@ -106,7 +109,7 @@ def _section(
             (f"{x[0].trial.model}, {x[0].trial.ablation}", _mean(x, "auc"), _spread(x))
             for x in lines
         ],
-        {"true": bayes["auc"]} if bayes else {},
+        {} if best is None else {"true": best},
     )
     return text, chart
 

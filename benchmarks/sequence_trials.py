@@ -89,9 +89,6 @@ class DataSet:
             prepared.directory / "items.parquet",
             folder / f"{prepared.directory.name}-tables",
         )
-        metrics = source.bayes_metrics(prepared)
-        self.bayes = metrics["test"] if metrics else None
-        """Metrics of the true probabilities on the test split; None where unknown."""
 
     def run(self, trial: Trial) -> Result:
         """Trains, and scores the test split with the epoch that is kept."""

@@ -16,6 +16,7 @@ from clickwright.models.losses.sampled_softmax import sampled_softmax
 from clickwright.models.sequential import next_item
 from clickwright.models.sequential.hstu_params import HSTUParams
 from clickwright.models.sequential.next_item_model import NextItemModel
+from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
 
 _AGE_BUCKETS = 128
@@ -193,8 +194,16 @@ def build_hstu(inputs: Sequence[ModelInput], params: HSTUParams) -> HSTU:
         The model.
 
     Raises:
-        ConfigError: there is no history of items.
+        ConfigError: there is no history of items, or `times` is set: transformed
+            examples hold ages in buckets, not the seconds that it takes.
     """
+    if params.times:
+        raise ConfigError(
+            "`times` must be false in a pipeline: transformed examples hold the ages of "
+            "events in buckets, and this model takes seconds. Received: true.",
+            where="model `hstu`, parameter `times`",
+            fix="leave `times` out, or build `HSTU` on features with `times` yourself",
+        )
     return HSTU(*next_item.sizes(inputs, "hstu"), params)
 
 

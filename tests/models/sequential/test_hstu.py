@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from next_item_zoo import BATCH, HISTORY, ITEMS, LENGTH, TARGET, TIMES, small
 
+from clickwright.models import registry
 from clickwright.models.sequential.hstu import HSTU
+from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.model_input import ModelInput
 
 
 @pytest.mark.parametrize("times", [False, True])
@@ -99,3 +102,13 @@ def test_the_loss_is_that_of_loops_over_places(shared: bool) -> None:
         {"history": HISTORY, "target": TARGET}, seed=keras.random.SeedGenerator(4)
     )
     assert float(got) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_times_are_refused_where_examples_hold_ages_alone() -> None:
+    inputs = [
+        ModelInput("item", "id", "item", "item", 11),
+        ModelInput("past", "sequence", "user", "item", 11, 6),
+    ]
+    registry.build("hstu", inputs, {})
+    with pytest.raises(ConfigError, match="`times` must be false in a pipeline"):
+        registry.build("hstu", inputs, {"times": True})
