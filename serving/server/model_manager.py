@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -34,6 +35,16 @@ from clickwright.serving.server.serving_error import ServingError
 
 log = logging.getLogger(__name__)
 progress = logging.getLogger("clickwright.progress")
+
+
+_LOAD_NICENESS = 5
+"""Of threads that load: requests get about three times their share of a processor."""
+
+
+def _give_way() -> None:
+    """Makes this thread one that waits when requests want its processor."""
+    with contextlib.suppress(OSError):  # some containers refuse it
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOAD_NICENESS)
 
 
 class ModelManager:
@@ -93,7 +104,7 @@ class ModelManager:
             threads or max(4, 2 * cores), thread_name_prefix="run"
         )
         self._loaders = concurrent.futures.ThreadPoolExecutor(
-            min(4, cores), thread_name_prefix="load"
+            min(4, cores), thread_name_prefix="load", initializer=_give_way
         )
         self._config = ModelServerConfig()
         self._candidate: ModelServerConfig | None = None
