@@ -32,7 +32,7 @@ _ENCODER = "S3Rec without pre-training"
 _NEXT: Mapping[str, dict[str, Any]] = {
     "SASRec": {"model": "sasrec"},
     _ENCODER: {"model": "s3rec", "params": {"pretraining": False}},
-    "S3Rec": {"model": "s3rec", "training": {"pretrain_epochs": 100}},
+    "S3Rec": {"model": "s3rec", "training": {"pretrain_epochs": 300}},
     "GRU4Rec": {
         "model": "gru4rec",
         "training": {"optimizer": "adagrad", "learning_rate": 0.1},

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import pathlib
+import shutil
 import time
 from typing import Any
 
@@ -78,6 +79,7 @@ class DataSet:
         from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
         from clickwright.models.training.retrieval_data import catalogue
 
+        self._folder = folder
         source = source_class(name)()
         prepared = source.prepare(raw, folder)
         self._spec = source.spec()
@@ -99,6 +101,7 @@ class DataSet:
         """Trains, and ranks for the test split with the epoch that is kept."""
         import keras
 
+        from clickwright.models.training.checkpoint import Checkpoint
         from clickwright.models.training.placement import placement
         from clickwright.models.training.plateau import Plateau
         from clickwright.models.training.retrieval_params import RetrievalTrainingParams
@@ -114,7 +117,12 @@ class DataSet:
             keras.utils.set_random_seed(trial.seed)
             model = self.build(trial)
             trainer = RetrievalTrainer(model, params)
-            records = trainer.train(self.examples["train"], self.examples["valid"])
+            # Pre-training takes hours: what was cut off goes on.
+            state = Checkpoint(self._folder / "state" / trial.name)
+            records = trainer.train(
+                self.examples["train"], self.examples["valid"], state
+            )
+            shutil.rmtree(state.directory)
             seconds = time.monotonic() - started
             test = trainer.measure(self.examples["test"])
         plateau = Plateau(params)
