@@ -131,9 +131,10 @@ def main(
     """Time exported models of the shop behind the model server.
 
     The models have the sizes of those that `benchmarks/sequence.py` trains on the shop,
-    and random weights: how fast a model answers depends on nothing else. `rank` scores one user and the candidates; the other two
-    signatures score the same pairs as rows. A row of load is one impression. While
-    versions come, each is copied beside the one that serves and then renamed.
+    and random weights: how fast a model answers depends on nothing else. `rank` scores
+    one user and the candidates; the other two signatures score the same pairs as rows.
+    A row of load is one impression. While versions come, each is copied beside the one
+    that serves and then renamed.
 
     The server is ours, or the one that CLICKWRIGHT_MODEL_SERVER names.
 
