@@ -40,6 +40,7 @@ from clickwright.serving.client import Client
 from clickwright.serving.server_process import ServerProcess, server_command
 
 CALLERS = (1, 8, 32)
+BUSY_CALLERS = 8
 OVERHEAD_ROWS = 100
 SWAP_CALLERS = 8
 PARTS = ("rank", "overhead", "load", "swap")
@@ -131,9 +132,10 @@ def main(
     """Time exported models of the shop behind the model server.
 
     The models have the sizes of those that `benchmarks/sequence.py` trains on the shop,
-    and random weights: how fast a model answers depends on nothing else. `rank` scores one user and the candidates; the other two
-    signatures score the same pairs as rows. A row of load is one impression. While
-    versions come, each is copied beside the one that serves and then renamed.
+    and random weights: how fast a model answers depends on nothing else. `rank` scores
+    one user and the candidates; the other two signatures score the same pairs as rows.
+    A row of load is one impression. While versions come, each is copied beside the one
+    that serves and then renamed.
 
     The server is ours, or the one that CLICKWRIGHT_MODEL_SERVER names.
 
@@ -190,18 +192,30 @@ def _signatures(
         calls |= {f"{s}, served": _served(stub, r) for s, r in requests.items()}
         scores = {s: call() for s, call in calls.items()}
         times = _taking_turns(calls, seconds * len(calls))
-    for where in ("in process", "served"):
-        rate = {
+        loads = {
+            s: run_load(server.grpc, [request], BUSY_CALLERS, seconds)
+            for s, request in requests.items()
+        }
+    busy = f"served, {BUSY_CALLERS} at a time"
+    rates = {
+        where: {
             s: 1000.0 * candidates / float(np.median(times[f"{s}, {where}"]))
             for s in requests
         }
-        wanted = where == "served"
+        for where in ("in process", "served")
+    }
+    rates[busy] = {s: candidates * load.rate for s, load in loads.items()}
+    for where, rate in rates.items():
+        # One caller alone leaves cores idle that a large batch would take.
+        wanted = where == busy
         for signature, found in rate.items():
             keep(Figure(f"{name}: `{signature}`, {where}", found, "candidates/s"))
         for signature, least in (("serving_default", 5.0), ("predict_raw", 1.5)):
             ratio = rate["rank"] / rate[signature]
             what = f"{name}: `rank` / `{signature}`, {where}"
             keep(Figure(what, ratio, "times", least=least if wanted else None))
+    failed = sum(len(load.errors) + load.lost for load in loads.values())
+    keep(Figure(f"{name}: {busy}, failed or lost", failed, "requests", most=0))
     want = scores["predict_raw, in process"]
     gap = max(float(np.abs(found - want).max()) for found in scores.values())
     keep(Figure(f"{name}: largest difference of scores", gap, "", most=_TOLERANCE))

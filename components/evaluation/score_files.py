@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from clickwright.components.evaluation.row_columns import RowColumns, Rows
 from clickwright.components.evaluation.scorer import Scorer
+from clickwright.models.training.data import gzip_damage
 from clickwright.schemas.errors import DataError
 
 BATCH_ROWS = 16_384
@@ -97,16 +99,22 @@ def read_batches(path: str, batch_rows: int = BATCH_ROWS) -> Iterator[tf.Tensor]
     compression = "GZIP" if path.endswith(".gz") else ""
     records = tf.data.TFRecordDataset(path, compression_type=compression)
     rows = 0
+    why = None
     try:
         for batch in records.batch(batch_rows).prefetch(2):
             yield batch
             rows += len(batch)
     except tf.errors.OpError as error:
+        why = error.message
+    # What is cut between two records TensorFlow takes for a shorter file.
+    if why is None and compression:
+        why = gzip_damage(pathlib.Path(path))
+    if why is not None:
         raise DataError(
-            f"The file is damaged after row {rows}: {error.message}",
+            f"The file is damaged after row {rows}: {why}",
             where=path,
             fix="ingest the log again",
-        ) from error
+        )
 
 
 def first_problem(problems: list[str]) -> DataError | None:

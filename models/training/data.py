@@ -229,12 +229,13 @@ def check_gzip(files: Sequence[pathlib.Path], split: str) -> None:
     """
     gzipped = [file for file in files if file.suffix == ".gz"]
     with concurrent.futures.ThreadPoolExecutor(_GZIP_CHECKS_AT_ONCE) as threads:
-        for file, why in zip(gzipped, threads.map(_gzip_damage, gzipped), strict=True):
+        for file, why in zip(gzipped, threads.map(gzip_damage, gzipped), strict=True):
             if why:
                 raise damaged(file, split, why)
 
 
-def _gzip_damage(file: pathlib.Path) -> str | None:
+def gzip_damage(file: pathlib.Path) -> str | None:
+    """Reads a gzip file to its checksum, and says what is wrong with it, if anything."""
     try:
         with gzip.open(file) as stream:
             while stream.read(1 << 20):

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import pathlib
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -550,10 +551,15 @@ def test_a_damaged_record_is_named_from_another_process(
     assert not (tmp_path / "blessing").exists()
 
 
-def test_a_file_cut_short_is_named(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("more", [0, 30], ids=["between records", "within one"])
+def test_a_file_cut_short_is_named(tmp_path: pathlib.Path, more: int) -> None:
     write_split(tmp_path / "split", make_rows(50, 1), shards=1)
     (path,) = (tmp_path / "split").iterdir()
-    path.write_bytes(path.read_bytes()[:-200])
+    content = gzip.decompress(path.read_bytes())
+    first_record = 16 + int.from_bytes(content[:8], "little")
+    packed = zlib.compressobj(wbits=31)
+    kept = packed.compress(content[: first_record + more])
+    path.write_bytes(kept + packed.flush(zlib.Z_FULL_FLUSH))
 
     with pytest.raises(DataError, match="damaged") as caught:
         list(read_batches(str(path)))

@@ -109,7 +109,7 @@ def test_rows_of_all_shards_are_kept_the_same_each_time(tmp_path: pathlib.Path) 
 
 def test_rows_that_cannot_be_read_are_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "rows"
-    path.write_bytes(gzip.compress(b"no record"))
+    path.write_bytes(gzip.compress(b"no record, but long enough for its head"))
     with pytest.raises(DataError, match="rows: The rows for golden requests cannot"):
         RequestRows.read(path, 3, (1,))
     path.write_bytes(gzip.compress(b""))

@@ -346,9 +346,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_rows_of_the_validation_split_are_kept_beside_the_graph(run: Run) -> None:
-    path = pathlib.Path(run.output.transform_output_dir) / GOLDEN_ROWS_FILE
-    kept = [r.numpy() for r in tf.data.TFRecordDataset(str(path), "GZIP")]
-    assert kept == [encode(SPEC, row) for row in ROWS["valid"][:128]]
+    path = pathlib.Path(run.graph.transform_savedmodel_dir).parent / GOLDEN_ROWS_FILE
+    records = tf.data.TFRecordDataset(str(path), "GZIP")
+    kept = [tf.train.Example.FromString(record.numpy()) for record in records]
+    given = [encode(SPEC, row) for row in ROWS["valid"][:128]]
+    assert kept == [tf.train.Example.FromString(record) for record in given]
 
 
 def text(value: Any) -> bytes:

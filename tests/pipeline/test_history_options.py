@@ -131,6 +131,7 @@ def test_the_command_prints_ablations_below_their_model(tmp_path: pathlib.Path) 
         "metrics": {"test": scores},
         "ablations": ABLATIONS | {"no history": {"auc": 0.7, "logloss": 0.4}},
         "failures": [],
+        "serving": None,
         "published": None,
     }
     shown = io.StringIO()
