@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from clickwright.schemas.datasets import source_class
-from clickwright.schemas.marketplace.bayes import probability_metrics
+from clickwright.schemas.marketplace.bayes import probability_metrics, rows_of_splits
 from clickwright.schemas.marketplace.simulator import Marketplace
 from clickwright.schemas.marketplace.source import MarketplaceOptions
 from clickwright.schemas.marketplace.truth import click_probability
-from clickwright.schemas.spec import TimeSplit
-from clickwright.schemas.time_cuts import time_cuts
 
 
 def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -47,9 +44,6 @@ def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
             scores = click_probability(*truth, chunk.requests)
             parts[name].append(scores.reshape(-1))
     columns = {n: np.concatenate(x)[: said.impressions] for n, x in parts.items()}
-    split = source_class("marketplace")().spec().split
-    if not isinstance(split, TimeSplit) or split.valid is None or split.test is None:
-        raise TypeError(f"The split must be shares by time. Received: {split}.")
-    test = columns["time"] >= time_cuts([columns["time"]], split.valid, split.test)[1]
+    test = rows_of_splits(columns["time"])["test"]
     click, user = columns["click"][test], columns["user"][test]
     return {n: probability_metrics(click, columns[n][test], user) for n in truths}

@@ -99,22 +99,23 @@ def read_batches(path: str, batch_rows: int = BATCH_ROWS) -> Iterator[tf.Tensor]
     compression = "GZIP" if path.endswith(".gz") else ""
     records = tf.data.TFRecordDataset(path, compression_type=compression)
     rows = 0
-    why = None
     try:
         for batch in records.batch(batch_rows).prefetch(2):
             yield batch
             rows += len(batch)
     except tf.errors.OpError as error:
-        why = error.message
+        raise _damaged(path, rows, error.message) from error
     # What is cut between two records TensorFlow takes for a shorter file.
-    if why is None and compression:
-        why = gzip_damage(pathlib.Path(path))
-    if why is not None:
-        raise DataError(
-            f"The file is damaged after row {rows}: {why}",
-            where=path,
-            fix="ingest the log again",
-        )
+    if compression and (why := gzip_damage(pathlib.Path(path))):
+        raise _damaged(path, rows, why)
+
+
+def _damaged(path: str, rows: int, why: str) -> DataError:
+    return DataError(
+        f"The file is damaged after row {rows}: {why}",
+        where=path,
+        fix="ingest the log again",
+    )
 
 
 def first_problem(problems: list[str]) -> DataError | None:

@@ -23,22 +23,35 @@ def bayes_metrics(prepared: PreparedData) -> dict[str, dict[str, float]]:
     Returns:
         `valid` and `test`, each with the keys of `probability_metrics`.
     """
-    rule = load_spec(pathlib.Path(__file__).with_name("features.yaml")).split
-    if not isinstance(rule, TimeSplit) or rule.valid is None or rule.test is None:
-        raise TypeError(f"The split must be shares by time. Received: {rule}.")
     log = pq.read_table(
         prepared.directory / "all",
         columns=["timestamp", "user", "click", "true_probability"],
     )
     time, user, click, probability = (column.to_numpy() for column in log.columns)
-    valid_from, test_from = time_cuts([time], rule.valid, rule.test)
-    splits = {
-        "valid": (time >= valid_from) & (time < test_from),
-        "test": time >= test_from,
-    }
     return {
         split: probability_metrics(click[rows], probability[rows], user[rows])
-        for split, rows in splits.items()
+        for split, rows in rows_of_splits(time).items()
+    }
+
+
+def rows_of_splits(
+    time: npt.NDArray[np.int64],
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which rows of a whole log are validation and test rows.
+
+    Args:
+        time: timestamps of all rows, `[rows]`.
+
+    Returns:
+        `valid` and `test`, bool `[rows]`.
+    """
+    rule = load_spec(pathlib.Path(__file__).with_name("features.yaml")).split
+    if not isinstance(rule, TimeSplit) or rule.valid is None or rule.test is None:
+        raise TypeError(f"The split must be shares by time. Received: {rule}.")
+    valid_from, test_from = time_cuts([time], rule.valid, rule.test)
+    return {
+        "valid": (time >= valid_from) & (time < test_from),
+        "test": time >= test_from,
     }
 
 
