@@ -31,8 +31,8 @@ CHECKOUT_TESTS = {"tests/test_packaging.py", "tests/test_project_claims.py"}
 MAY_IMPORT = {
     "schemas": {"schemas"},
     "models": {"schemas", "models"},
-    "components": {"schemas", "models", "components", "serving"},
-    "serving": {"schemas", "serving"},
+    "components": {"schemas", "models", "components", "serving", "experiments"},
+    "serving": {"schemas", "serving", "experiments"},
     "experiments": {"schemas", "experiments"},
     "pipeline": set(FOLDERS),
 }
