@@ -1,0 +1,1 @@
+"""What an experiment found: one record, and one HTML file that needs no network."""
