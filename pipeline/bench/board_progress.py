@@ -14,7 +14,7 @@ import rich.text
 from clickwright.pipeline.bench.records import TrialResult
 from clickwright.pipeline.bench.trial import Trial
 from clickwright.pipeline.console import start_live
-from clickwright.pipeline.report import formats
+from clickwright.schemas.html_page import formats
 from clickwright.schemas.source import progress
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from clickwright.pipeline.bench.records import BoardRow, CurvePoint
-from clickwright.pipeline.report import formats
+from clickwright.schemas.html_page import formats
 
 _COLUMNS = 4
 _WIDTH, _HEIGHT = 212, 132

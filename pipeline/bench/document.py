@@ -7,8 +7,8 @@ from typing import Any
 from clickwright.pipeline.bench.curves_svg import curves_svg
 from clickwright.pipeline.bench.records import BoardRecord, BoardRow, Machine
 from clickwright.pipeline.bench.table import auc_with_deviation, published_auc
-from clickwright.pipeline.report import formats
 from clickwright.schemas import atomic_file
+from clickwright.schemas.html_page import formats
 
 _STATES = {"met": "met", "missed": "**missed**", "open": "open", "free": ""}
 

@@ -6,7 +6,7 @@ import rich.box
 import rich.table
 
 from clickwright.pipeline.bench.records import BoardRow
-from clickwright.pipeline.report import formats
+from clickwright.schemas.html_page import formats
 
 _MARKS = {
     "met": "[green]✓[/]",

@@ -1,16 +1,9 @@
-"""Plotly figures of the report, as plain dictionaries.
+"""Plotly figures of the report, as plain dictionaries."""
 
-Colours are CSS variables (`var(--train)`); the page's script puts in what they stand
-for, so that charts follow the light and the dark scheme.
-"""
-
-import html
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from clickwright.components.evaluation.result import CalibrationBin, SliceMetrics
-from clickwright.pipeline.report import formats
 from clickwright.pipeline.report.comparison import Metric
 from clickwright.pipeline.report.learning_curve import EpochRecord
 from clickwright.pipeline.report.statistics import (
@@ -18,62 +11,15 @@ from clickwright.pipeline.report.statistics import (
     FeatureStatistics,
     SplitStatistics,
 )
+from clickwright.schemas.html_page import formats
+from clickwright.schemas.html_page.figure import Figure, dotted_line, name_ticks, plain
 
-Figure = dict[str, Any]
-
-LABEL_LENGTH = 16
-"""Characters of a value shown on an axis; the hover text shows more."""
-HOVER_LENGTH = 120
 MOST_SLICES = 30
 MOST_VALUES = 12
 ROW_HEIGHT = 26
 """Pixels a value on a vertical axis of names."""
 HEAVY_TAIL = 20
 """Ratio of the maximum to the median from which an axis is logarithmic."""
-
-_AXIS = {
-    "gridcolor": "var(--line)",
-    "linecolor": "var(--line)",
-    "zerolinecolor": "var(--line)",
-    "tickcolor": "var(--line)",
-    "fixedrange": True,
-    "automargin": True,
-    "title": {"standoff": 8, "font": {"size": 12}},
-}
-TEMPLATE: Figure = {
-    "layout": {
-        "font": {"family": "var(--font)", "size": 12, "color": "var(--ink)"},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 8, "r": 12, "t": 34, "b": 8},
-        "height": 280,
-        "dragmode": False,
-        "bargap": 0.3,
-        "hoverlabel": {
-            "bgcolor": "var(--card)",
-            "bordercolor": "var(--line)",
-            "font": {"color": "var(--ink)", "family": "var(--font)", "size": 12},
-            "namelength": -1,
-        },
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.0,
-            "yanchor": "bottom",
-            "bgcolor": "rgba(0,0,0,0)",
-        },
-        "xaxis": _AXIS,
-        "yaxis": _AXIS,
-    }
-}
-"""What all figures share."""
-
-
-def plain(text: str, length: int = HOVER_LENGTH) -> str:
-    """Text as Plotly shows it: cut to `length`, and never read as markup."""
-    cut = text if len(text) <= length else text[: length - 1] + "…"
-    return html.escape(cut, quote=False) or "(empty)"
 
 
 def color(split: str) -> str:
@@ -152,7 +98,7 @@ def slices(
     if all(_is_number(slice_name(s)) for s in largest):
         largest.sort(key=lambda s: float(slice_name(s)))  # hours, positions
     names = [slice_name(s) for s in largest]
-    ticks = _ticks(names)
+    ticks = name_ticks(names)
     values = [s.metrics.get(metric.key) for s in largest]
     rows = [s.metrics.get("rows") for s in largest]
     dots = {
@@ -207,7 +153,7 @@ def slices(
     }
     if overall is not None and formats.known(overall):
         layout["shapes"] = [
-            _line("x", overall, overall, "y domain", 0, 1, "var(--accent)")
+            dotted_line("x", overall, overall, "y domain", 0, 1, "var(--accent)")
         ]
         layout["annotations"] = [
             {
@@ -429,7 +375,7 @@ def _values(found: Mapping[str, FeatureStatistics]) -> Figure:
             "nticks": 6,
         },
         "yaxis": {
-            **_ticks(names),
+            **name_ticks(names),
             "range": [len(names) - 0.5, -0.5],
             "showgrid": False,
             "zeroline": False,
@@ -576,29 +522,4 @@ def _heading(text: str, top: float) -> Figure:
         "yanchor": "top",
         "showarrow": False,
         "font": {"size": 12},
-    }
-
-
-def _line(
-    xref: str, x0: float, x1: float, yref: str, y0: float, y1: float, stroke: str
-) -> Figure:
-    return {
-        "type": "line",
-        "xref": xref,
-        "x0": x0,
-        "x1": x1,
-        "yref": yref,
-        "y0": y0,
-        "y1": y1,
-        "line": {"color": stroke, "dash": "dot", "width": 1.5},
-        "layer": "below",
-    }
-
-
-def _ticks(names: Sequence[str]) -> Figure:
-    """An axis of names at 0, 1, 2, ...: two long names may be cut to the same text."""
-    return {
-        "tickmode": "array",
-        "tickvals": list(range(len(names))),
-        "ticktext": [plain(n, LABEL_LENGTH) for n in names],
     }

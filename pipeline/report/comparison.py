@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from clickwright.pipeline.report.formats import known
+from clickwright.schemas.html_page.formats import known
 
 Verdict = Literal["better", "worse", "same"]
 EVEN = 5e-5

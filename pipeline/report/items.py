@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clickwright.pipeline.report import formats
+from clickwright.schemas.html_page import formats
 from clickwright.schemas.item_table import ItemTable
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clickwright.pipeline.report import formats
-from clickwright.pipeline.report.charts import Figure, plain
 from clickwright.schemas.autodis_report import ClickRate, FieldReport
+from clickwright.schemas.html_page import formats
+from clickwright.schemas.html_page.figure import Figure, plain
 
 MOST_TICKS = 6
 _SCALE = [[0, "var(--card)"], [1, "var(--accent)"]]

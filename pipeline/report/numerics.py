@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clickwright.pipeline.report import formats, numeric_charts
-from clickwright.pipeline.report.charts import Figure
+from clickwright.pipeline.report import numeric_charts
 from clickwright.schemas.autodis_report import (
     AutoDisReport,
     FieldReport,
     SplitValues,
 )
 from clickwright.schemas.discretization_plan import FieldPlan
+from clickwright.schemas.html_page import formats
+from clickwright.schemas.html_page.figure import Figure
 from clickwright.schemas.spec import SPLITS
 
 CHARTS: dict[str, tuple[str, str, Callable[[FieldReport], Figure | None]]] = {

@@ -1,19 +1,15 @@
 """Writes the report of a run: one HTML file that needs no network."""
 
-import base64
 import functools
-import hashlib
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from clickwright.components.evaluation.result import SliceMetrics, SplitResult
-from clickwright.pipeline.report import charts, dag, formats
+from clickwright.pipeline.report import charts, dag
 from clickwright.pipeline.report.anomalies import ComparisonRecord
 from clickwright.pipeline.report.comparison import (
     METRICS,
@@ -27,12 +23,32 @@ from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.serving import serving_view
 from clickwright.pipeline.report.statistics import FeatureStatistics
 from clickwright.schemas.atomic_file import write_text
+from clickwright.schemas.html_page import formats
+from clickwright.schemas.html_page.card import Card
+from clickwright.schemas.html_page.figure import Figure
+from clickwright.schemas.html_page.page import page_template, render_page
 from clickwright.schemas.spec import SPLITS
 
 FOLDER = pathlib.Path(__file__).parent
 MOST_ROWS = 200
 """Slices listed in a table; the chart shows the largest of them."""
 SPARK_BARS = 14
+SECTIONS = {
+    "verdict": "Verdict",
+    "dag": "Pipeline",
+    "metrics": "Metrics",
+    "slices": "Slices",
+    "calibration": "Calibration",
+    "learning": "Learning",
+    "data": "Data",
+    "anomalies": "Data check",
+    "numerics": "Numeric fields",
+    "items": "Item tables",
+    "serving": "Serving",
+    "lineage": "Lineage",
+    "config": "Configuration",
+}
+"""Sections by id; those whose view is None are left out."""
 
 
 def write_report(record: RunRecord, path: pathlib.Path | str) -> int:
@@ -51,10 +67,14 @@ def write_report(record: RunRecord, path: pathlib.Path | str) -> int:
 
 def render(record: RunRecord) -> str:
     """Returns the whole page."""
-    view = _view(record)
-    # The page states its own size, which the statement changes by a few bytes.
-    draft = _page(**view, page_bytes=0)
-    return _page(**view, page_bytes=len(draft.encode()))
+    figures: dict[str, Figure] = {}
+    view = _view(record, figures)
+    contents = [
+        (section, title)
+        for section, title in SECTIONS.items()
+        if view.get(section, True) is not None
+    ]
+    return render_page(_template(), view, figures, contents)
 
 
 @dataclass(frozen=True)
@@ -65,16 +85,6 @@ class _Verdict:
     headline: str
     sentence: str
     reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Card:
-    """A big figure."""
-
-    label: str
-    value: str
-    note: str
-    tone: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,8 +109,8 @@ class _FeatureRow:
     chart: str | None
 
 
-def _view(record: RunRecord) -> dict[str, Any]:
-    """Everything that the template needs besides the record."""
+def _view(record: RunRecord, figures: dict[str, Figure]) -> dict[str, Any]:
+    """Everything that the template needs; adds the charts to `figures`."""
     splits = record.evaluation.splits if record.evaluation else {}
     valid, test = splits.get("valid"), splits.get("test")
     bayes = record.bayes or {}
@@ -111,7 +121,6 @@ def _view(record: RunRecord) -> dict[str, Any]:
         blessed,
         bayes.get("test", {}),
     )
-    figures: dict[str, charts.Figure] = {}
     models: list[tuple[str, str, Mapping[str, float]]] = [
         ("test", "var(--test)", test.overall if test else {}),
         ("valid", "var(--valid)", valid.overall if valid else {}),
@@ -169,7 +178,6 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "serving": serving_view(record.serving),
         "comparisons": _closest_first(record),
         "splits": {s: record.statistics[s] for s in _split_names(record)},
-        "figures": {"template": charts.TEMPLATE, "figures": _finite(figures)},
     }
 
 
@@ -215,7 +223,7 @@ def _verdict(record: RunRecord) -> _Verdict:
     )
 
 
-def _cards(record: RunRecord) -> list[_Card]:
+def _cards(record: RunRecord) -> list[Card]:
     cards = []
     splits = record.evaluation.splits if record.evaluation else {}
     auc = METRICS[0]
@@ -225,7 +233,7 @@ def _cards(record: RunRecord) -> list[_Card]:
         if "auc" not in test:
             return [*_ranking_cards(test, valid), *_run_cards(record)]
         cards.append(
-            _Card(
+            Card(
                 "Test AUC",
                 formats.metric(test.get("auc")),
                 f"valid {formats.metric(valid.get('auc'))}",
@@ -235,7 +243,7 @@ def _cards(record: RunRecord) -> list[_Card]:
         gap = auc.compare(test.get("auc"), best)
         if gap.value is not None:
             cards.append(
-                _Card(
+                Card(
                     "Gap to Bayes",
                     formats.signed(gap.value),
                     f"the best possible AUC is {formats.metric(best)}",
@@ -245,7 +253,7 @@ def _cards(record: RunRecord) -> list[_Card]:
         step = auc.compare(test.get("auc"), baseline.get("auc"))
         if step.value is not None:
             cards.append(
-                _Card(
+                Card(
                     "AUC against blessed",
                     formats.signed(step.value),
                     f"{step.verdict}: blessed {formats.metric(baseline.get('auc'))}",
@@ -253,30 +261,28 @@ def _cards(record: RunRecord) -> list[_Card]:
                 )
             )
         cards.append(
-            _Card(
+            Card(
                 "Test log loss",
                 formats.metric(test.get("logloss")),
                 f"normalised entropy {formats.metric(test.get('ne'))}",
             )
         )
         cards.append(
-            _Card(
+            Card(
                 "Test PCOC",
                 formats.metric(test.get("pcoc")),
                 f"calibration error {formats.metric(test.get('ece'))}",
             )
         )
         cards.append(
-            _Card("Test rows", formats.count(test.get("rows")), "in the evaluation")
+            Card("Test rows", formats.count(test.get("rows")), "in the evaluation")
         )
     return [*cards, *_run_cards(record)]
 
 
-def _ranking_cards(
-    test: Mapping[str, float], valid: Mapping[str, float]
-) -> list[_Card]:
+def _ranking_cards(test: Mapping[str, float], valid: Mapping[str, float]) -> list[Card]:
     cards = [
-        _Card(
+        Card(
             f"Test {metric.label}",
             formats.metric(test.get(metric.key)),
             f"valid {formats.metric(valid.get(metric.key))}",
@@ -284,13 +290,13 @@ def _ranking_cards(
         for metric in RANKING
     ]
     rows = formats.count(test.get("queries"))
-    return [*cards, _Card("Test requests", rows, "in the evaluation")]
+    return [*cards, Card("Test requests", rows, "in the evaluation")]
 
 
-def _run_cards(record: RunRecord) -> list[_Card]:
+def _run_cards(record: RunRecord) -> list[Card]:
     cached = sum(n.state == "cached" for n in record.nodes)
     return [
-        _Card(
+        Card(
             "Run time",
             formats.duration(record.seconds),
             f"{cached} of {len(record.nodes)} nodes cached",
@@ -325,9 +331,7 @@ def _split_names(record: RunRecord) -> list[str]:
     return usual + [s for s in record.statistics if s not in SPLITS]
 
 
-def _feature_rows(
-    record: RunRecord, figures: dict[str, charts.Figure]
-) -> list[_FeatureRow]:
+def _feature_rows(record: RunRecord, figures: dict[str, Figure]) -> list[_FeatureRow]:
     """Lines of the statistics table; adds the chart of each to `figures`."""
     splits = {s: record.statistics[s] for s in _split_names(record)}
     names = list(dict.fromkeys(n for s in splits.values() for n in s.features))
@@ -382,80 +386,16 @@ def _spark(feature: FeatureStatistics) -> tuple[float, ...]:
     return tuple(h / highest for h in heights) if highest else ()
 
 
-def _finite(value: Any) -> Any:
-    """The same with None for NaN and infinity, which JSON does not know."""
-    if isinstance(value, float):
-        return value if formats.known(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
-
-
-def _page(**view: Any) -> str:
-    from plotly import offline
-
-    # The policy lets the browser run these two scripts and nothing else, and load
-    # nothing at all: a hostile value in the data stays text.
-    scripts = {
-        "plotly_js": Markup(offline.get_plotlyjs()),
-        "report_js": Markup((FOLDER / "report.js").read_text("utf-8")),
-    }
-    return _template().render(
-        **view,
-        **scripts,
-        css=Markup((FOLDER / "report.css").read_text("utf-8")),
-        script_hashes=[_hash(script) for script in scripts.values()],
-    )
-
-
-def _hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
-
-
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return page_template(
+        FOLDER,
+        "report.html.j2",
+        state_mark=_state_mark,
+        slice_name=charts.slice_name,
     )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
-    environment.filters |= {
-        "count": formats.count,
-        "duration": formats.duration,
-        "margin": formats.margin,
-        "metric": formats.metric,
-        "moment": formats.moment,
-        "pretty": _pretty,
-        "short_count": formats.short_count,
-        "signed": formats.signed,
-        "size": formats.size,
-        "state_mark": _state_mark,
-        "slice_name": charts.slice_name,
-        "words": _words,
-    }
-    return environment.get_template("report.html.j2")
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, default=str, ensure_ascii=False)
 
 
 def _state_mark(node: NodeRecord) -> str:
     """The state for those who do not see colours."""
     return {"complete": "✓", "cached": "↺", "failed": "✕", "skipped": "–"}[node.state]
-
-
-def _words(name: str) -> Markup:
-    """A name that may break between its humps and underscores."""
-    parts = [""]
-    for before, letter in zip(" " + name, name, strict=False):
-        if (letter.isupper() and before.islower()) or before in "_-/":
-            parts.append("")
-        parts[-1] += letter
-    return Markup("<wbr>").join(parts)

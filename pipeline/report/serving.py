@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from clickwright.components.serving_validator.result import Latency, ValidationResult
-from clickwright.pipeline.report import formats
+from clickwright.schemas.html_page import formats
 from clickwright.serving.skew_report import SignatureSkew
 
 

@@ -31,9 +31,9 @@ from clickwright.pipeline.bench.records import (
 )
 from clickwright.pipeline.bench.rows import board_rows
 from clickwright.pipeline.bench.trial import Trial, protocol
-from clickwright.pipeline.report import formats
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError, DataError
+from clickwright.schemas.html_page import formats
 from clickwright.schemas.source import Source
 from clickwright.schemas.spec import SPLITS, FeatureSpec
 

@@ -3,9 +3,11 @@ import math
 
 import pytest
 
-from clickwright.pipeline.report import charts, formats
+from clickwright.pipeline.report import charts
 from clickwright.pipeline.report.comparison import METRICS, Metric, metric_rows
 from clickwright.pipeline.report.statistics import Bucket
+from clickwright.schemas.html_page import formats
+from clickwright.schemas.html_page.figure import plain
 
 BY_KEY: dict[str, Metric] = {m.key: m for m in METRICS}
 
@@ -151,6 +153,6 @@ def test_quantiles_are_linear_within_a_bucket() -> None:
 
 
 def test_text_in_charts_is_cut_and_never_markup() -> None:
-    assert charts.plain("<b>&", 16) == "&lt;b&gt;&amp;"
-    assert charts.plain("a" * 20, 16) == "a" * 15 + "…"
-    assert charts.plain("") == "(empty)"
+    assert plain("<b>&", 16) == "&lt;b&gt;&amp;"
+    assert plain("a" * 20, 16) == "a" * 15 + "…"
+    assert plain("") == "(empty)"
