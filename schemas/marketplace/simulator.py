@@ -73,6 +73,21 @@ class Response:
 
 
 @dataclasses.dataclass(frozen=True)
+class PageViews:
+    """Who asks for pages within one hour, in the order of time; all `[requests]`.
+
+    Attributes:
+        user: ids.
+        timestamp: seconds since 1970.
+        device: code of the device.
+    """
+
+    user: Ints
+    timestamp: Ints
+    device: Ints
+
+
+@dataclasses.dataclass(frozen=True)
 class LogChunk:
     """The requests of one hour of the log, in the order of time.
 
@@ -105,7 +120,9 @@ class Marketplace:
         self.weights = weights if weights is not None else Weights()
         self._seed = seed
 
-    def log(self, impressions: int, days: int) -> Iterator[LogChunk]:
+    def log(
+        self, impressions: int, days: int, histories: Histories | None = None
+    ) -> Iterator[LogChunk]:
         """Simulates the shop's log hour by hour.
 
         Pages show items drawn by their exposure, in random order. Histories hold the
@@ -115,39 +132,74 @@ class Marketplace:
         Args:
             impressions: rows; the last page counts whole.
             days: length of the log.
+            histories: empty ones for all users, which take the clicks as the log goes
+                on; at its end they are what is known online.
         """
         rng = np.random.default_rng([self._seed, 1])
-        histories = self._earlier_histories(rng)
-        hours = np.arange(days * 24)
-        weekend = (START // DAY + hours // 24 + 3) % 7 >= 5  # 1970-01-01: a Thursday
-        views = _HOURLY[hours % 24] * np.where(weekend, _WEEKEND, 1.0)
-        pages = rng.multinomial(-(-impressions // PAGE), views / views.sum())
-        for hour, count in zip(hours, pages, strict=True):
-            if count == 0:
-                continue
-            user = rng.choice(len(self.world.activity), count, p=self.world.activity)
-            device = np.where(
-                rng.random(count) < _MAIN_DEVICE,
-                self.world.device[user],
-                rng.integers(len(DEVICES), size=count),
-            )
+        users = len(self.world.segment)
+        known = Histories(users, HISTORY_LENGTH) if histories is None else histories
+        self._fill_earlier(rng, known)
+        for views in self.page_views(rng, -(-impressions // PAGE), days):
+            user = views.user
             requests = Requests(
                 user=user,
-                timestamp=np.sort(
-                    START + hour * _HOUR + rng.integers(_HOUR, size=count)
-                ),
-                device=device,
-                items=self._draw_items(rng, count, PAGE),
-                history=histories.items[user],
-                history_times=histories.times[user],
+                timestamp=views.timestamp,
+                device=views.device,
+                items=self.draw_items(rng, len(user), PAGE),
+                history=known.items[user],
+                history_times=known.times[user],
             )
             probabilities = click_probability(self.world, self.weights, requests)
             clicks = rng.random(probabilities.shape) < probabilities
             yield LogChunk(requests, clicks, probabilities)
             row, position = np.nonzero(clicks)
-            histories.append(
+            known.append(
                 user[row], requests.items[row, position], requests.timestamp[row]
             )
+
+    def page_views(
+        self, rng: np.random.Generator, count: int, days: int, first_day: int = 0
+    ) -> Iterator[PageViews]:
+        """Draws who asks for pages, hour by hour; hours without any are left out.
+
+        Args:
+            rng: what to draw with.
+            count: pages in all.
+            days: over how many days.
+            first_day: days from the start of the log to the first of these.
+        """
+        hours = np.arange(first_day * 24, (first_day + days) * 24)
+        weekend = (START // DAY + hours // 24 + 3) % 7 >= 5  # 1970-01-01: a Thursday
+        views = _HOURLY[hours % 24] * np.where(weekend, _WEEKEND, 1.0)
+        pages = rng.multinomial(count, views / views.sum())
+        for hour, asked in zip(hours, pages, strict=True):
+            if asked == 0:
+                continue
+            user = rng.choice(len(self.world.activity), asked, p=self.world.activity)
+            device = np.where(
+                rng.random(asked) < _MAIN_DEVICE,
+                self.world.device[user],
+                rng.integers(len(DEVICES), size=asked),
+            )
+            seconds = rng.integers(_HOUR, size=asked)
+            yield PageViews(user, np.sort(START + hour * _HOUR + seconds), device)
+
+    def draw_items(
+        self, rng: np.random.Generator, pages: int, size: int, distinct: bool = True
+    ) -> Ints:
+        """Items by exposure, `[pages, size]`; none twice on a page if `distinct`."""
+        edges = np.cumsum(self.world.exposure)[:-1]
+        drawn = np.searchsorted(edges, rng.random((pages, size)), side="right")
+        again = np.arange(pages if distinct else 0)
+        while len(again):  # pages with a repeated item get another for it
+            rows = drawn[again]
+            repeated = _repeated(rows)
+            rows[repeated] = np.searchsorted(
+                edges, rng.random(repeated.sum()), side="right"
+            )
+            drawn[again] = rows
+            again = again[repeated.any(axis=1)]
+        return drawn
 
     def respond(
         self,
@@ -184,13 +236,12 @@ class Marketplace:
             probabilities.reshape(shape),
         )
 
-    def _earlier_histories(self, rng: np.random.Generator) -> Histories:
-        """What was clicked in the month before the log, by attraction."""
+    def _fill_earlier(self, rng: np.random.Generator, histories: Histories) -> None:
+        """Adds what was clicked in the month before the log, by attraction."""
         users = len(self.world.segment)
-        histories = Histories(users, HISTORY_LENGTH)
         for start in range(0, users, 10_000):
             user = np.arange(start, min(start + 10_000, users))
-            shown = self._draw_items(rng, len(user), _EARLIER_CHOICE, distinct=False)
+            shown = self.draw_items(rng, len(user), _EARLIER_CHOICE, distinct=False)
             times = START - 1 - rng.integers(_EARLIER_DAYS * DAY, size=shown.shape)
             nothing = np.full((len(user), 0), NO_ITEM)
             requests = Requests(
@@ -211,24 +262,6 @@ class Marketplace:
             item, time = shown[row, place], times[row, place]
             order = np.argsort(time, kind="stable")
             histories.append(user[row][order], item[order], time[order])
-        return histories
-
-    def _draw_items(
-        self, rng: np.random.Generator, pages: int, size: int, distinct: bool = True
-    ) -> Ints:
-        """Items by exposure, `[pages, size]`; none twice on a page if `distinct`."""
-        edges = np.cumsum(self.world.exposure)[:-1]
-        drawn = np.searchsorted(edges, rng.random((pages, size)), side="right")
-        again = np.arange(pages if distinct else 0)
-        while len(again):  # pages with a repeated item get another for it
-            rows = drawn[again]
-            repeated = _repeated(rows)
-            rows[repeated] = np.searchsorted(
-                edges, rng.random(repeated.sum()), side="right"
-            )
-            drawn[again] = rows
-            again = again[repeated.any(axis=1)]
-        return drawn
 
     def _checked(
         self, user: npt.ArrayLike, context: Context, ranked_items: npt.ArrayLike

@@ -22,6 +22,9 @@ from clickwright.schemas.marketplace.world import (
 ROWS = 100_000
 """Rows of one table of the log, at least, but for the last."""
 
+_USER = ("user", "segment", "age_group", "budget")
+_HISTORY = ("history", "history_category", "history_times")
+
 
 def items_table(world: World) -> pa.Table:
     """What the shop sells, one row an item in the order of their ids."""
@@ -65,35 +68,50 @@ def _log_table(world: World, chunks: Sequence[LogChunk], first: int) -> pa.Table
     probabilities = np.concatenate([chunk.probabilities for chunk in chunks])
     requests, positions = shown.items.shape
     row = np.repeat(np.arange(requests), positions)  # the request of every row
-    item, user, time = shown.items.reshape(-1), shown.user[row], shown.timestamp[row]
-    kept = shown.history != NO_ITEM
-    clicked = shown.history[kept]
+    item = shown.items.reshape(-1)
+    asked = requests_table(world, shown).take(pa.array(row))
     columns = {
         "click": clicks.reshape(-1).astype(np.int64),
-        "user": user,
-        "segment": _named(SEGMENTS, world.segment[user]),
-        "age_group": _named(AGE_GROUPS, world.age_group[user]),
-        "budget": world.budget[user].astype(np.float32),
+        **{name: asked[name] for name in _USER},
         "item": item,
         "category": _named(CATEGORIES, world.category[item]),
         "brand": _named(BRANDS, world.brand[item]),
         "price": world.price[item],
-        "device": _named(DEVICES, shown.device[row]),
-        "hour": time % DAY // 3_600,
-        "weekday": (time // DAY + 3) % 7,  # 1970-01-01 was a Thursday
+        **{name: asked[name] for name in ("device", "hour", "weekday")},
         "position": np.tile(np.arange(positions), requests),
-        "history": _lists(pa.array(clicked), kept).take(pa.array(row)),
-        "history_category": _lists(
-            _named(CATEGORIES, world.category[clicked]), kept
-        ).take(pa.array(row)),
-        "history_times": _lists(pa.array(shown.history_times[kept]), kept).take(
-            pa.array(row)
-        ),
-        "timestamp": time,
+        **{name: asked[name] for name in _HISTORY},
+        "timestamp": asked["timestamp"],
         "request": first + row,
         "true_probability": probabilities.reshape(-1),
     }
     return pa.table(columns)
+
+
+def requests_table(world: World, requests: Requests) -> pa.Table:
+    """What is known of user and context, one row a request.
+
+    The columns are those of the log that do not hang on the items shown.
+    """
+    user, time = requests.user, requests.timestamp
+    kept = requests.history != NO_ITEM
+    clicked = requests.history[kept]
+    return pa.table(
+        {
+            "user": user,
+            "segment": _named(SEGMENTS, world.segment[user]),
+            "age_group": _named(AGE_GROUPS, world.age_group[user]),
+            "budget": world.budget[user].astype(np.float32),
+            "device": _named(DEVICES, requests.device),
+            "hour": time % DAY // 3_600,
+            "weekday": (time // DAY + 3) % 7,  # 1970-01-01 was a Thursday
+            "history": _lists(pa.array(clicked), kept),
+            "history_category": _lists(
+                _named(CATEGORIES, world.category[clicked]), kept
+            ),
+            "history_times": _lists(pa.array(requests.history_times[kept]), kept),
+            "timestamp": time,
+        }
+    )
 
 
 def _named(names: Sequence[str], codes: Ints) -> pa.DictionaryArray:
