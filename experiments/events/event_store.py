@@ -1,0 +1,121 @@
+"""The log of exposures or outcomes, as its readers see it."""
+
+import itertools
+import os
+import pathlib
+
+import duckdb
+import pyarrow as pa
+
+from clickwright.experiments.events import files, frames
+from clickwright.experiments.events.lost_counts import read_lost
+from clickwright.schemas.errors import DataError
+
+_names = itertools.count()
+
+
+class EventStore:
+    """Reads a log at any time, while it is written or after its writer was killed.
+
+    Every record comes once, however often its id was logged: the first counts.
+
+    Args:
+        folder: folder of the logs.
+        kind: what to read.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+
+    def __init__(self, folder: pathlib.Path, kind: frames.Kind = "exposure") -> None:
+        if not folder.is_dir():
+            raise DataError(
+                "There is no such folder of logs.",
+                where=str(folder),
+                fix="give the folder that the router logs to",
+            )
+        self.folder = folder / files.FOLDERS[kind]
+        self.kind = kind
+
+    def files(self) -> list[pathlib.Path]:
+        """Files of Parquet, oldest first; younger records are not in them yet."""
+        return self.snapshot()[0]
+
+    def snapshot(self) -> tuple[list[pathlib.Path], pa.Table]:
+        """All records of one moment, ids that were logged twice included.
+
+        Returns:
+            Files of Parquet, and the records that are in none of them.
+        """
+        empty = frames.SCHEMAS[self.kind].empty_table()
+        while self.folder.is_dir():
+            found = files.list_files(self.folder)
+            try:
+                tables = [self._live(path) for path in found.segments]
+            except FileNotFoundError:
+                continue  # it became Parquet meanwhile
+            return found.parts, pa.concat_tables([empty, *tables])
+        return [], empty
+
+    def relation(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> duckdb.DuckDBPyRelation:
+        """All records of this moment, each id once; a table of the connection.
+
+        Columns that are not asked for are not read. The connection holds what is not
+        Parquet yet, and the few ids that came more than once.
+        """
+        parts, live = self.snapshot()
+        columns = ", ".join(f'"{name}"' for name in live.schema.names)
+        prefix = f"{self.kind}s_{next(_names)}"
+        sources = []
+        if parts:
+            paths = ", ".join("'" + str(p).replace("'", "''") + "'" for p in parts)
+            sources.append(
+                f"SELECT {columns}, file_row_number AS row, filename AS file "
+                f"FROM read_parquet([{paths}], filename = true, "
+                "file_row_number = true)"
+            )
+        if live.num_rows or not parts:
+            connection.register(
+                f"{prefix}_live",
+                live.append_column("row", pa.array(range(live.num_rows), pa.int64())),
+            )
+            sources.append(f"SELECT {columns}, row, '~' AS file FROM {prefix}_live")
+        everything = " UNION ALL ".join(sources)
+        key = f'"{frames.IDS[self.kind]}"'
+        connection.execute(
+            f"CREATE TEMP TABLE {prefix}_twice AS SELECT hash({key}) AS id "
+            f"FROM ({everything}) GROUP BY 1 HAVING count(*) > 1"
+        )
+        if not connection.table(f"{prefix}_twice").count("*").fetchall()[0][0]:
+            return connection.sql(f"SELECT {columns} FROM ({everything})")
+        return connection.sql(
+            f"SELECT {columns} FROM ({everything}) "
+            f"WHERE hash({key}) NOT IN (SELECT id FROM {prefix}_twice) "
+            f"UNION ALL SELECT {columns} FROM ({everything}) "
+            f"WHERE hash({key}) IN (SELECT id FROM {prefix}_twice) "
+            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY file, row) = 1"
+        )
+
+    def lost(self) -> dict[str, int]:
+        """Exposures that were answered but could not be logged, by experiment."""
+        return read_lost(self.folder)
+
+    def size(self) -> int:
+        """Bytes of all files."""
+        if not self.folder.is_dir():
+            return 0
+        return sum(entry.stat().st_size for entry in os.scandir(self.folder))
+
+    def _live(self, path: pathlib.Path) -> pa.Table:
+        data = path.read_bytes()
+        _, end = frames.whole(data)
+        try:
+            return frames.table(data[:end], self.kind)
+        except pa.ArrowException as error:
+            raise DataError(
+                f"The segment cannot be read: {error}.",
+                where=str(path),
+                fix="move the file away; its records are lost",
+            ) from error
