@@ -4,7 +4,7 @@ import datetime
 import pathlib
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import pydantic
 
@@ -31,7 +31,7 @@ def _name(value: str) -> str:
     return value
 
 
-def _model_name(value: str) -> str:
+def _served_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", value):
         raise ValueError("must be 1 to 128 letters, digits, `_`, `.` or `-`")
     return value
@@ -77,7 +77,7 @@ def _duration_text(value: datetime.timedelta) -> str:
 
 
 Name = Annotated[str, pydantic.AfterValidator(_name)]
-ModelName = Annotated[str, pydantic.AfterValidator(_model_name)]
+ServedName = Annotated[str, pydantic.AfterValidator(_served_name)]
 Text = Annotated[str, pydantic.AfterValidator(_text)]
 Instant = Annotated[pydantic.AwareDatetime, pydantic.AfterValidator(_utc)]
 Duration = Annotated[
@@ -109,10 +109,10 @@ class Layer(StrictModel):
     """The part of the traffic that an experiment may take.
 
     Experiments of one layer that run at the same time own disjoint ranges, so that no
-    unit is in two of them.
+    unit is in two of them. With GrowthBook's schemes a layer is a namespace.
     """
 
-    name: Name
+    name: ServedName
 
     buckets: tuple[
         Annotated[int, pydantic.Field(ge=0, le=BUCKETS)],
@@ -143,8 +143,8 @@ class Hash(StrictModel):
 class Target(StrictModel):
     """The model version that answers for an arm: by label, number, or the newest."""
 
-    model: ModelName
-    label: ModelName | None = None
+    model: ServedName
+    label: ServedName | None = None
     version: Annotated[int, pydantic.Field(ge=0)] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -335,10 +335,13 @@ class Experiment(StrictModel):
     missing_unit: Literal["control", "error"] = "control"
     """A request without a unit: control answers without exposure, or an error does."""
 
-    model: ModelName
+    model: ServedName
     """The name that clients ask for. Its experiments share one layer."""
 
-    layer: Layer = pydantic.Field(default_factory=lambda given: _own_layer(given))
+    layer: Layer = pydantic.Field(
+        # No model is given where it broke its own rule.
+        default_factory=lambda given: Layer(name=given.get("model", "none"))
+    )
     """Absent: a layer named as the model, all buckets."""
 
     hash: Hash = Hash()
@@ -451,9 +454,3 @@ class Experiment(StrictModel):
                 )
         for name in set(self.outcomes).intersection(self.slices):
             yield f"an outcome and a slice must differ in name. Received: {name!r}"
-
-
-def _own_layer(given: dict[str, Any]) -> Layer:
-    """A layer named as the model, in the letters of a layer."""
-    model = given.get("model", "")  # missing where it broke its own rule
-    return Layer(name=re.sub(r"[^a-z0-9_]", "_", model.lower())[:64] or "_")
