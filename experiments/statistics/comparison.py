@@ -149,16 +149,16 @@ def effect(
         control.mean(columns.denominator) and treated.mean(columns.denominator)
     ):
         return empty
-    columns, coefficient = _covariates(both, columns)
+    columns, coefficient = columns.useful(both)
     alpha = experiment.stopping.alpha
     result = tea_tasting.metrics.RatioOfMeans(
-        *_names(columns), confidence_level=1 - alpha
+        *columns.names, confidence_level=1 - alpha
     ).analyze_aggregates(control, treated)
     means = _Means(
         float(result.control),
-        _variance(control, columns, coefficient),
+        columns.variance(control, coefficient) / control.count(),
         float(result.treatment),
-        _variance(treated, columns, coefficient),
+        columns.variance(treated, coefficient) / treated.count(),
         _shared_variance(both, columns, coefficient),
     )
     scale = metric.scale if isinstance(metric, RatioMetric) else 1.0
@@ -181,9 +181,11 @@ def effect(
         found |= {"lift": means.arm / means.control - 1}
         found |= {"lift_low": fixed[0], "lift_high": fixed[1]}
     if columns.adjusted:
-        plain = MetricColumns(columns.numerator, columns.denominator)
-        before = _variance(control, plain, 0.0) + _variance(treated, plain, 0.0)
-        found |= {"cuped": True, "variance_reduction": 1 - means.se**2 / before}
+        plain = sum(
+            arm.ratio_var(columns.numerator, columns.denominator) / arm.count()
+            for arm in (control, treated)
+        )
+        found |= {"cuped": True, "variance_reduction": 1 - means.se**2 / plain}
     if min(control.count(), treated.count()) >= experiment.stopping.minimum_units:
         found |= _always(means, both.count(), metric, experiment)
     return empty.model_copy(update=found)
@@ -240,35 +242,6 @@ def _always(
     return found
 
 
-def _covariates(
-    both: tea_tasting.aggr.Aggregates, columns: MetricColumns
-) -> tuple[MetricColumns, float]:
-    """The columns, without covariates that say nothing, and CUPED's coefficient."""
-    plain = MetricColumns(columns.numerator, columns.denominator)
-    if columns.numerator_before is None or not both.var(columns.numerator_before):
-        return plain, 0.0
-    if columns.denominator_before and not both.mean(columns.denominator_before):
-        return plain, 0.0
-    before = columns.numerator_before, columns.denominator_before
-    spread = both.ratio_var(*before)
-    if not spread > 0:
-        return plain, 0.0
-    names = _names(columns)
-    return columns, float(both.ratio_cov(*names) / spread)
-
-
-def _variance(
-    arm: tea_tasting.aggr.Aggregates, columns: MetricColumns, coefficient: float
-) -> float:
-    """Variance of the arm's mean, less what the covariates explain."""
-    names = _names(columns)
-    variance = arm.ratio_var(*names[:2])
-    if columns.adjusted:
-        variance += coefficient**2 * arm.ratio_var(*names[2:])
-        variance -= 2 * coefficient * arm.ratio_cov(*names)
-    return max(float(variance), 0.0) / arm.count()
-
-
 def _shared_variance(
     both: tea_tasting.aggr.Aggregates, columns: MetricColumns, coefficient: float
 ) -> float:
@@ -277,16 +250,6 @@ def _shared_variance(
         return 0.0
     spread = both.ratio_var(columns.numerator_before, columns.denominator_before)
     return float(coefficient**2 * spread) / both.count()
-
-
-def _names(columns: MetricColumns) -> tuple[str, str | None, str | None, str | None]:
-    """Numerator, denominator, and both before."""
-    return (
-        columns.numerator,
-        columns.denominator,
-        columns.numerator_before,
-        columns.denominator_before,
-    )
 
 
 def _adjusted(effects: Sequence[Effect], role: str) -> list[Effect]:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Self
 
+from tea_tasting.aggr import Aggregates
+
 from clickwright.schemas.experiment import (
     Experiment,
     GaucMetric,
@@ -65,6 +67,46 @@ class MetricColumns:
         """Whether there is a covariate."""
         return self.numerator_before is not None
 
+    @property
+    def names(self) -> tuple[str, str | None, str | None, str | None]:
+        """Numerator, denominator, and both before."""
+        return (
+            self.numerator,
+            self.denominator,
+            self.numerator_before,
+            self.denominator_before,
+        )
+
+    def useful(self, units: Aggregates) -> tuple[Self, float]:
+        """The columns without covariates that say nothing, and CUPED's coefficient.
+
+        Args:
+            units: means and covariances over the units of all arms compared.
+        """
+        if self.numerator_before is not None and (
+            self.denominator_before is None or units.mean(self.denominator_before)
+        ):
+            spread = units.ratio_var(self.numerator_before, self.denominator_before)
+            if spread > 0:
+                return self, float(units.ratio_cov(*self.names) / spread)
+        plain = dataclasses.replace(
+            self, numerator_before=None, denominator_before=None
+        )
+        return plain, 0.0
+
+    def variance(self, units: Aggregates, coefficient: float) -> float:
+        """Variance of the mean over `n` units, times `n`, less what CUPED explains.
+
+        Args:
+            units: means and covariances; of a denominator, the mean is not 0.
+            coefficient: CUPED's.
+        """
+        variance = units.ratio_var(self.numerator, self.denominator)
+        if self.adjusted:
+            before = units.ratio_var(self.numerator_before, self.denominator_before)
+            variance += coefficient**2 * before
+            variance -= 2 * coefficient * units.ratio_cov(*self.names)
+        return max(float(variance), 0.0)
+
     def __iter__(self) -> Iterator[str]:
-        names = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return (name for name in names if name is not None)
+        return (name for name in self.names if name is not None)
