@@ -8,9 +8,6 @@ from clickwright.schemas.strict_yaml import StrictModel
 
 Action = Literal["start", "continue", "alert", "rollback", "promote", "stop"]
 
-ENDINGS: tuple[Action, ...] = ("rollback", "promote", "stop")
-"""What ends an experiment."""
-
 
 class Decision(StrictModel):
     """One decision: a line of the journal."""
@@ -31,4 +28,5 @@ class Decision(StrictModel):
     """What the decision stood on: a mapping for each metric and arm (`ctr of
     treatment`), one for `health` and one for the `rule`. None: not known."""
     done: tuple[str, ...] = ()
-    """What it changed: labels, traffic."""
+    """What it changed: labels, traffic. The journal has a decision that changes
+    something twice: as intended, with nothing here, and as done."""

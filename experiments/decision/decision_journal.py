@@ -68,13 +68,22 @@ class DecisionJournal:
 
 
 def turning_points(decisions: list[Decision]) -> list[Decision]:
-    """Returns the decisions without those that repeat the action and arm before."""
+    """Returns the decisions that changed something.
+
+    Left out are those of the rule that repeat the action and arm before, and the
+    intention where the same decision follows as done.
+    """
     kept: list[Decision] = []
     for decision in decisions:
         last = kept[-1] if kept else None
-        if (
+        if last is not None and decision == last.model_copy(
+            update={"done": decision.done}
+        ):
+            kept[-1] = decision
+        elif (
             last is None
             or decision.by == "person"
+            or decision.done
             or (decision.action, decision.arm) != (last.action, last.arm)
         ):
             kept.append(decision)

@@ -291,3 +291,10 @@ def test_repeated_decisions_are_shown_once() -> None:
     last = decided(WINNER, days=5)
 
     assert turning_points([same, again, person, last, last]) == [same, person, last]
+
+
+def test_a_decision_that_was_carried_out_is_shown_as_done() -> None:
+    intended = decided(WINNER, days=5)
+    done = intended.model_copy(update={"done": ("ctr: stable is version 2",)})
+
+    assert turning_points([intended, done]) == [done]

@@ -1,0 +1,148 @@
+"""Labels moved as a decision about an experiment asks for."""
+
+from collections.abc import Iterable, Mapping
+
+from clickwright.components.publisher.release_record import CANARY, STABLE, Label
+from clickwright.components.publisher.version_store import VersionStore, storage_of
+from clickwright.experiments.targets import ServedModel, versions_of_arms
+from clickwright.pipeline.releases import existing
+from clickwright.schemas.errors import DataError
+from clickwright.schemas.experiment import Experiment, Target
+
+
+def versions(experiment: Experiment, root: str) -> dict[str, int]:
+    """The version that answers for each arm now.
+
+    Raises:
+        ConfigError: names each arm whose model, label or version is not served.
+    """
+    served = {}
+    for name in storage_of(root, "").model_names():
+        store = VersionStore(root, name)
+        loaded = store.book.served(store.versions())
+        served[name] = ServedModel(versions=loaded, labels=store.book.labels())
+    return versions_of_arms(experiment, served)
+
+
+def promote(
+    experiment: Experiment, arm: str, root: str, seen: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Makes an arm's version the one that answers users.
+
+    Args:
+        experiment: the definition.
+        arm: the arm that won.
+        root: the serving root.
+        seen: exposures of the arm by the version that answered.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        ConfigError: an arm's target is not served.
+        DataError: the arm's model is not the experiment's, or its version now is not
+            the one that was measured.
+        MachineError: another process changes the labels, or the root refuses.
+    """
+    target = experiment.arms[arm].target
+    where = f"experiment `{experiment.id}`, arm `{arm}`"
+    if target.model != experiment.model:
+        raise DataError(
+            f"The arm is another model, `{target.model}`: no label of "
+            f"`{experiment.model}` can point to it.",
+            where=where,
+            fix=f"publish it as `{experiment.model}`, or let clients ask for "
+            f"`{target.model}`",
+        )
+    version = versions(experiment, root)[arm]
+    # Control answers where an arm fails, so another version may be among these.
+    measured = max(seen, key=lambda name: seen[name], default="none")
+    if measured != str(version):
+        raise DataError(
+            f"The arm's target is version {version} now, but version {measured} was "
+            "measured.",
+            where=where,
+            fix="release the version that you mean: `clickwright models promote "
+            f"{target.model} VERSION`",
+        )
+    store = existing(root, target.model)
+    if store.book.labels().get(STABLE) == version:
+        return ()
+    store.promote(version, STABLE)
+    return (f"{target.model}: {STABLE} is version {version}",)
+
+
+def take_back(
+    experiment: Experiment,
+    root: str,
+    *,
+    others: Iterable[Experiment] = (),
+    promoted: int | None = None,
+) -> tuple[str, ...]:
+    """Moves the labels of an experiment's arms back to the version before.
+
+    Args:
+        experiment: the definition.
+        root: the serving root.
+        others: experiments that go on; a trial that one of them needs is left.
+        promoted: the version that this experiment made stable, if it did; users get
+            the stable version before again.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        DataError: there is no earlier version, or no such model.
+        MachineError: another process changes the labels, or the root refuses.
+    """
+    done = []
+    if promoted is not None:
+        store = existing(root, experiment.model)
+        if store.book.labels().get(STABLE) == promoted:
+            done.append(_rolled_back(store, STABLE))
+    arms = [arm for name, arm in experiment.arms.items() if name != experiment.control]
+    needed = [arm.target for other in others for arm in other.arms.values()]
+    for model in sorted({arm.target.model for arm in arms}):
+        store = existing(root, model)
+        labels = store.book.labels()
+        trial = labels.get(CANARY)
+        if (
+            trial not in (None, labels.get(STABLE))
+            and any(_on_trial(arm.target, model, trial) for arm in arms)
+            and not any(_on_trial(target, model, trial) for target in needed)
+        ):
+            done.append(_rolled_back(store, CANARY))
+    return tuple(done)
+
+
+def lineage(
+    experiment: Experiment, root: str, versions: Mapping[str, int]
+) -> dict[str, dict[str, str]]:
+    """What the manifests of the arms' versions say, by arm."""
+    found = {}
+    for name, version in versions.items():
+        store = VersionStore(root, experiment.arms[name].target.model)
+        found[name] = {"version": str(version)}
+        try:
+            manifest = store.storage.manifest(version)
+        except DataError:
+            continue  # another tool's version, or one that has gone since
+        found[name] |= {"published": manifest.published_at, **manifest.provenance}
+    return found
+
+
+def _on_trial(target: Target, model: str, trial: int | None) -> bool:
+    """Whether a target means the version on trial.
+
+    One that names neither label nor version does: the trial is the newest, as long as
+    nobody has put an older version on trial, and then it does no harm to end it.
+    """
+    if target.model != model:
+        return False
+    if target.label is not None:
+        return target.label == CANARY
+    return target.version in (None, trial)
+
+
+def _rolled_back(store: VersionStore, label: Label) -> str:
+    return f"{store.model_name}: {label} is version {store.rollback(label)}"
