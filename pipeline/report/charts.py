@@ -12,7 +12,13 @@ from clickwright.pipeline.report.statistics import (
     SplitStatistics,
 )
 from clickwright.schemas.html_page import formats
-from clickwright.schemas.html_page.figure import Figure, dotted_line, name_ticks, plain
+from clickwright.schemas.html_page.figure import (
+    Figure,
+    dotted_line,
+    name_ticks,
+    panel_heading,
+    plain,
+)
 
 MOST_SLICES = 30
 MOST_VALUES = 12
@@ -79,7 +85,7 @@ def comparison(
             "nticks": 4,
             "anchor": f"y{number}",
         }
-        layout["annotations"].append(_heading(f"{m.label} ({m.goal} is better)", top))
+        layout["annotations"].append(panel_heading(f"{m.label} ({m.goal} is better)", top))
     return {"data": data, "layout": layout}
 
 
@@ -509,17 +515,3 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def _heading(text: str, top: float) -> Figure:
-    return {
-        "text": f"<b>{text}</b>",
-        "x": 0,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": top,
-        "yref": "paper",
-        "yanchor": "top",
-        "showarrow": False,
-        "font": {"size": 12},
-    }

@@ -83,3 +83,23 @@ def dotted_line(
         "line": {"color": stroke, "dash": "dot", "width": 1.5},
         "layer": "below",
     }
+
+
+def panel_heading(text: str, top: float) -> Figure:
+    """The name of a panel, where the figure has several.
+
+    Args:
+        text: the name.
+        top: the upper end of the panel, from 0 to 1.
+    """
+    return {
+        "text": f"<b>{text}</b>",
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": top,
+        "yref": "paper",
+        "yanchor": "top",
+        "showarrow": False,
+        "font": {"size": 12},
+    }

@@ -60,6 +60,20 @@ def share(value: float | None) -> str:
     return "<0.01%" if value < 1e-4 else f"{value:.2%}"
 
 
+def signed_share(value: float | None) -> str:
+    """A relative difference, with its sign, as a percentage."""
+    if value is None or not known(value):
+        return UNKNOWN
+    return f"{value:+.2%}".replace("-", "\N{MINUS SIGN}")
+
+
+def probability(value: float | None) -> str:
+    """A p-value; what is not zero never reads as zero."""
+    if value is None or not known(value):
+        return UNKNOWN
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
 def duration(seconds: float | None) -> str:
     """A length of time, in the two units that matter."""
     if seconds is None or not known(seconds):

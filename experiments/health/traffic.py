@@ -1,0 +1,56 @@
+"""What the exposures of an experiment were answered by, and when."""
+
+import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from clickwright.schemas.experiment import Experiment
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def traffic(
+    connection: "duckdb.DuckDBPyConnection",
+    exposures: "duckdb.DuckDBPyRelation",
+    experiment: Experiment,
+    until: datetime.datetime,
+) -> pa.Table:
+    """Counts exposures by arm and version; overrides are left out.
+
+    Args:
+        connection: the relation's.
+        exposures: rows of `EXPOSURE`, each once.
+        experiment: the definition.
+        until: later exposures are left out of every other column, and counted in
+            `after_now`.
+
+    Returns:
+        `variant`, `version`, `exposures`, `failures` (control answered in the arm's
+        place), `before_start`, `after_end`, `after_now`, `first_at`, `last_at`,
+        `first_bucket`, `last_bucket`; by variant, the most frequent version first.
+    """
+    return connection.sql(
+        """
+        SELECT variant, version,
+            count(*) FILTER (at <= $until) AS exposures,
+            count(failed_variant) FILTER (at <= $until) AS failures,
+            count(*) FILTER (at < $start) AS before_start,
+            count(*) FILTER (at >= $end AND at <= $until) AS after_end,
+            count(*) FILTER (at > $until) AS after_now,
+            min(at) FILTER (at <= $until) AS first_at,
+            max(at) FILTER (at <= $until) AS last_at,
+            min(bucket) FILTER (at <= $until) AS first_bucket,
+            max(bucket) FILTER (at <= $until) AS last_bucket
+        FROM exposures
+        WHERE experiment = $experiment AND NOT override
+        GROUP BY variant, version ORDER BY variant, exposures DESC, version
+        """,
+        params={
+            "until": until,
+            "start": experiment.start,
+            "end": experiment.end,
+            "experiment": experiment.id,
+        },
+    ).to_arrow_table()
