@@ -210,7 +210,7 @@ class ExperimentBook:
         """Changes whenever a file does."""
         found = []
         for path in (*self._paths(), self._state_path):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # reading it will say why
                 status = path.stat()
                 found.append((str(path), status.st_mtime_ns, status.st_size))
         return tuple(found)

@@ -1,7 +1,7 @@
 """Which version an arm's target names."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from clickwright.schemas.errors import ConfigError, did_you_mean
 from clickwright.schemas.experiment import Experiment, Target
@@ -74,5 +74,5 @@ def _version(target: Target, served: Mapping[str, ServedModel]) -> int | str:
     )
 
 
-def _listed(names: Collection[str] | map[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"

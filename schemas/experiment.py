@@ -32,8 +32,10 @@ def _name(value: str) -> str:
 
 
 def _served_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", value):
-        raise ValueError("must be 1 to 128 letters, digits, `_`, `.` or `-`")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", value):
+        raise ValueError(
+            "must be a letter or digit, then up to 127 letters, digits, `_`, `.` or `-`"
+        )
     return value
 
 
