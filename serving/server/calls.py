@@ -47,7 +47,7 @@ class Calls:
                 return await guarded(call)
             return await self.counted(call, api, "GRPC", spec.name)
         except ServingError as error:
-            return await context.abort(error.code, _shortened(error.message))
+            return await context.abort(error.code, shortened(error.message))
 
     async def counted(
         self, call: Awaitable[_T], api: str, entrypoint: str, model: str
@@ -89,7 +89,8 @@ async def guarded(call: Awaitable[_T]) -> _T:
         ) from error
 
 
-def _shortened(message: str) -> str:
+def shortened(message: str) -> str:
+    """Returns a message as long as TensorFlow Serving lets one be."""
     if len(message) <= _MAX_MESSAGE:
         return message
     return message[:_MAX_MESSAGE] + "...TRUNCATED"

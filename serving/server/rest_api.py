@@ -1,16 +1,7 @@
-"""TensorFlow Serving's REST API, version 1.
-
-References:
-    http_rest_api_handler.cc and http_rest_api_util.cc of TensorFlow Serving's
-    `model_servers`; docs: g3doc/api_rest.md.
-"""
+"""TensorFlow Serving's REST API, version 1; see `rest_paths`."""
 
 import asyncio
-import json
-import re
-import urllib.parse
 from collections.abc import Callable
-from typing import Any
 
 import grpc
 from aiohttp import web
@@ -28,36 +19,21 @@ from clickwright.serving.server import json_tensors
 from clickwright.serving.server.calls import Calls, guarded
 from clickwright.serving.server.inference import SIGNATURE_DEF, Inference
 from clickwright.serving.server.metrics import CONTENT_TYPE, PATH, Metrics
+from clickwright.serving.server.rest_paths import (
+    GET,
+    HEALTH_PATH,
+    POST,
+    STATUS,
+    error_text,
+    spec_of,
+)
 from clickwright.serving.server.serving_error import ServingError
 
-HEALTH_PATH = "/healthz"
-
-_MODEL = r"/v1/models/([^/:]+)"
-_VERSION = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
-_POST = re.compile(rf"{_MODEL}{_VERSION}:(classify|regress|predict)", re.IGNORECASE)
-_GET = re.compile(rf"/v1/models(?:/([^/:]+))?{_VERSION}(?:/(metadata))?", re.IGNORECASE)
-_STATUS = {
-    grpc.StatusCode.CANCELLED: 499,
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.ABORTED: 409,
-    grpc.StatusCode.OUT_OF_RANGE: 400,
-    grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-}
-"""HTTP's code for gRPC's; all others are 500."""
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
-_MAX_VERSION = 2**63 - 1
 
 
 class RestApi:
@@ -121,20 +97,20 @@ class RestApi:
                 text = await self._answer(request)
             status = 200
         except ServingError as error:
-            text, status = _error(error.message), _STATUS.get(error.code, 500)
+            text, status = error_text(error.message), STATUS.get(error.code, 500)
         except TimeoutError:
-            text, status = _error("Timed out."), 504
+            text, status = error_text("Timed out."), 504
         except web.HTTPRequestEntityTooLarge as error:
-            text, status = _error(error.text or "The request is too large."), 413
+            text, status = error_text(error.text or "The request is too large."), 413
         return web.Response(
             text=text, status=status, content_type="application/json", headers=headers
         )
 
     async def _answer(self, request: web.Request) -> str:
         path = request.rel_url.raw_path
-        if request.method == "POST" and (found := _POST.fullmatch(path)):
+        if request.method == "POST" and (found := POST.fullmatch(path)):
             *model, method = found.groups()
-            spec = _spec(*model)
+            spec = spec_of(*model)
             body = await request.read()
             method = method.lower()
             call = {
@@ -145,9 +121,9 @@ class RestApi:
             return await self._calls.counted(
                 call(spec, body), method.capitalize(), "REST", spec.name
             )
-        if request.method == "GET" and (found := _GET.fullmatch(path)):
+        if request.method == "GET" and (found := GET.fullmatch(path)):
             *model, part = found.groups()
-            spec = _spec(*model)
+            spec = spec_of(*model)
             if not spec.name:
                 raise _invalid("Missing model name in request.")
             about = self._metadata(spec) if part else self._status(spec)
@@ -204,18 +180,6 @@ class RestApi:
         )
 
 
-def _spec(name: str | None, version: str | None, label: str | None) -> Any:
-    """The model that a path names."""
-    spec = model_pb2.ModelSpec(name=urllib.parse.unquote(name or ""))
-    if version is not None:
-        if int(version[:20]) > _MAX_VERSION or len(version) > 20:
-            raise _invalid(f"Failed to convert version: {version} to numeric.")
-        spec.version.value = int(version)
-    if label is not None:
-        spec.version_label = urllib.parse.unquote(label)
-    return spec
-
-
 def _proto_json(message: Message) -> str:
     return json_format.MessageToJson(
         message,
@@ -223,10 +187,6 @@ def _proto_json(message: Message) -> str:
         preserving_proto_field_name=True,
         always_print_fields_with_no_presence=True,
     )
-
-
-def _error(message: str) -> str:
-    return json.dumps({"error": message}) + "\n"
 
 
 def _invalid(message: str) -> ServingError:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from clickwright.serving.server.lifetime import log_to_standard_error
 from clickwright.serving.server.options import ServerOptions
 from clickwright.serving.server.startup import check_ports, configured
 
@@ -13,14 +14,7 @@ def run(options: ServerOptions) -> None:
     Raises:
         ClickwrightError: it cannot start.
     """
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        logging.Formatter(
-            "%(asctime)s %(levelname)s %(message)s %(detail)s",
-            defaults={"detail": ""},  # records of progress have one
-        )
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_to_standard_error()
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     # TensorFlow takes its time; what is wrong with the flags shows before.
     configured(options)

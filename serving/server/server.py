@@ -1,16 +1,11 @@
 """A model server: gRPC and HTTP before the models of a manager."""
 
 import asyncio
-import contextlib
-import logging
-import signal
 import socket
-import sys
 
 import grpc
 import tensorflow as tf
 from aiohttp import web
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
@@ -19,7 +14,9 @@ from tensorflow_serving.apis import (
 from clickwright.schemas.errors import ConfigError
 from clickwright.serving.server.batching_params import BatchingParams
 from clickwright.serving.server.calls import Calls
+from clickwright.serving.server.health_service import HealthService
 from clickwright.serving.server.inference import Inference
+from clickwright.serving.server.lifetime import live
 from clickwright.serving.server.malformed_requests import MalformedRequests
 from clickwright.serving.server.metrics import PATH, Metrics
 from clickwright.serving.server.model_manager import ModelManager
@@ -31,20 +28,8 @@ from clickwright.serving.server.rest_api import RestApi
 from clickwright.serving.server.serving_error import ServingError
 from clickwright.serving.server.startup import address, bound, configured, taken
 
-SERVICES = (
-    "",
-    "PredictionService",
-    "ModelService",
-    "tensorflow.serving.PredictionService",
-    "tensorflow.serving.ModelService",
-)
-"""Names that gRPC's health protocol may be asked for; empty is the whole server."""
 _IDLE_SECONDS = 75
 """An HTTP connection on which nothing comes for so long is closed."""
-_HEALTH_SECONDS = 0.5
-_SWITCH_SECONDS = 0.0005
-
-log = logging.getLogger(__name__)
 
 
 class Server:
@@ -60,10 +45,9 @@ class Server:
         file = options.monitoring_config_file
         self._metrics_path = prometheus_path(file) if file else PATH
         self._manager: ModelManager | None = None
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService(self._healthy)
         self._grpc: grpc.aio.Server | None = None
         self._http: web.AppRunner | None = None
-        self._follower: asyncio.Task[None] | None = None
         self._taken = False
 
     async def start(self) -> None:
@@ -99,7 +83,7 @@ class Server:
             await self.stop(0)
             raise
         self._taken = True
-        self._follower = asyncio.create_task(self._follow())
+        self._health.start()
         seconds = options.model_config_file_poll_wait_seconds
         if options.model_config_file and seconds:
             self._manager.watch(options.model_config_file, seconds)
@@ -113,10 +97,7 @@ class Server:
         if grace is None:
             grace = self._options.shutdown_grace_seconds
         self._taken = False
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
-        await self._health.enter_graceful_shutdown()
+        await self._health.stop()
         await asyncio.gather(
             *([self._grpc.stop(grace)] if self._grpc else []),
             *([self._http.cleanup()] if self._http else []),
@@ -163,7 +144,7 @@ class Server:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(inference, calls), server
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.add_to(server)
         await server.start()
         if http_socket is None:
             return
@@ -208,19 +189,6 @@ class Server:
         made.listen(128)  # from here on a second server cannot take it
         return made
 
-    async def _follow(self) -> None:
-        """Tells gRPC's health protocol what HTTP's path tells."""
-        told = None
-        while True:
-            good = self._healthy()
-            if good != told:
-                told = good
-                states = health_pb2.HealthCheckResponse
-                state = states.SERVING if good else states.NOT_SERVING
-                for name in SERVICES:
-                    await self._health.set(name, state)
-            await asyncio.sleep(_HEALTH_SECONDS)
-
     def _healthy(self) -> bool:
         return self._taken and self._manager is not None and self._manager.ready()
 
@@ -231,39 +199,19 @@ async def serve(options: ServerOptions) -> None:
     Raises:
         ClickwrightError: it cannot start.
     """
-    # While a version loads, requests wait for their turn with the interpreter.
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    server = Server(options)
-    starting = asyncio.create_task(server.start())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
-        return
+    places = [
+        (what, address(options.host, port))
+        for what, port in (("gRPC", options.port), ("HTTP", options.rest_api_port))
+        if port
+    ]
     try:
-        await starting
+        await live(Server(options), places)
     except ServingError as error:
         raise ConfigError(
             f"Failed to start server. Error: {error}",
             where=str(options.model_config_file or options.model_base_path),
             fix="mend the model or the configuration, then start again",
         ) from error
-    finally:
-        stopping.cancel()
-    for what, port in (("gRPC", options.port), ("HTTP", options.rest_api_port)):
-        if port:
-            log.info("%s on %s", what, address(options.host, port))
-    await stop.wait()
-    log.info("Stopping: running requests end first")
-    for number in (signal.SIGTERM, signal.SIGINT):  # a second one ends it at once
-        loop.remove_signal_handler(number)
-    await server.stop()
 
 
 def _set_threads(options: ServerOptions) -> None:
