@@ -14,16 +14,23 @@ from typing import Self
 
 import grpc
 import psutil
-from google.protobuf import text_format
 from tensorflow_serving.apis.get_model_status_pb2 import (
     GetModelStatusRequest,
     GetModelStatusResponse,
     ModelVersionStatus,
 )
 from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+from tensorflow_serving.config.model_server_config_pb2 import (
+    ModelConfig,
+    ModelServerConfig,
+)
 
 from clickwright.schemas.errors import DataError, MachineError
+from clickwright.serving.server.model_config import (
+    PLATFORM,
+    read_model_config,
+    write_model_config,
+)
 
 PROGRAM_VARIABLE = "CLICKWRIGHT_MODEL_SERVER"
 """Environment variable with the path of a model server that takes TF Serving's flags;
@@ -61,7 +68,8 @@ class ServerProcess:
     """Serves models from folders for as long as the context lasts.
 
     Args:
-        models: base path, a folder of versions, by name.
+        models: base path, a folder of versions, by name: the newest version is served;
+            or a server's config file, which is followed as it changes.
         ready_seconds: how long a model may take until it can be asked.
         command: the server, without its flags.
 
@@ -72,11 +80,16 @@ class ServerProcess:
 
     def __init__(
         self,
-        models: Mapping[str, pathlib.Path],
+        models: Mapping[str, pathlib.Path] | pathlib.Path,
         ready_seconds: float = 300.0,
         command: Sequence[str] | None = None,
     ) -> None:
-        self._models = dict(models)
+        self._file = models.absolute() if isinstance(models, pathlib.Path) else None
+        self._config = (
+            _written(models)
+            if isinstance(models, Mapping)
+            else read_model_config(models)
+        )
         self._ready_seconds = ready_seconds
         self._command = tuple(command or server_command())
         # Both are taken while both are free, so that they differ.
@@ -92,7 +105,7 @@ class ServerProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="clickwright-server-")
         try:
             self._start(pathlib.Path(self._folder.name))
-            for model in self._models:
+            for model in self._config.model_config_list.config:
                 self._wait(model)
         except BaseException:
             self.stop()
@@ -138,18 +151,16 @@ class ServerProcess:
         return [keeper, *keeper.children(recursive=True)]
 
     def _start(self, folder: pathlib.Path) -> None:
-        config = ModelServerConfig()
-        for name, path in self._models.items():
-            config.model_config_list.config.add(
-                name=name, base_path=str(path.absolute()), model_platform="tensorflow"
-            )
-        file = folder / "models.config"
-        file.write_text(text_format.MessageToString(config))
+        file = self._file or folder / "models.config"
+        if self._file is None:
+            write_model_config(file, self._config)
         flags = (
             f"--port={self.grpc.rpartition(':')[2]}",
             f"--rest_api_port={self.rest.rpartition(':')[2]}",
             f"--model_config_file={file}",
             "--max_num_load_retries=0",  # what fails is said at once
+            "--model_config_file_poll_wait_seconds=1",
+            "--allow_version_labels_for_unavailable_models=true",  # at the start
         )
         if shutil.which(self._command[0]) is None:
             raise MachineError(
@@ -166,14 +177,14 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def _wait(self, model: str) -> None:
+    def _wait(self, model: ModelConfig) -> None:
         """Returns once the model can be asked.
 
         Raises:
             DataError: the model cannot be loaded, or not in time, or ends the server.
         """
         request = GetModelStatusRequest()
-        request.model_spec.name = model
+        request.model_spec.name = model.name
         until = time.monotonic() + self._ready_seconds
         no_proxy = [("grpc.enable_http_proxy", 0)]  # it would not know this machine
         with grpc.insecure_channel(self.grpc, options=no_proxy) as channel:
@@ -186,13 +197,13 @@ class ServerProcess:
                         where=self.program,
                         fix="mend what it says",
                     )
-                if self._ready(status, request):
+                if self._ready(status, request, model):
                     return
                 time.sleep(_POLL)
         raise DataError(
             f"The model cannot be asked after {self._ready_seconds:g} s. The server "
             f"said: {self._said()}",
-            where=str(self._models[model]),
+            where=model.base_path,
             fix="give it more time, or make the model smaller",
         )
 
@@ -200,19 +211,22 @@ class ServerProcess:
         self,
         status: "grpc.UnaryUnaryMultiCallable[object, GetModelStatusResponse]",
         request: GetModelStatusRequest,
+        model: ModelConfig,
     ) -> bool:
         try:
             found = status(request, timeout=5.0).model_version_status
         except grpc.RpcError:
             return False
-        for version in found:
-            if version.state == ModelVersionStatus.AVAILABLE:
-                return True
+        available = {
+            v.version for v in found if v.state == ModelVersionStatus.AVAILABLE
+        }
+        if available.issuperset(model.model_version_policy.specific.versions):
+            return bool(available)
         for version in found:
             if version.state == ModelVersionStatus.END and version.status.error_code:
                 raise DataError(
                     f"The model cannot be loaded: {version.status.error_message}",
-                    where=str(self._models[request.model_spec.name]),
+                    where=model.base_path,
                     fix="export the model again",
                 )
         return False
@@ -220,3 +234,12 @@ class ServerProcess:
     def _said(self) -> str:
         lines = self._log.read_text(errors="replace").split("\n")
         return " | ".join([x.strip() for x in lines if x.strip()][-_LAST_LINES:])[-800:]
+
+
+def _written(models: Mapping[str, pathlib.Path]) -> ModelServerConfig:
+    config = ModelServerConfig()
+    for name, path in models.items():
+        config.model_config_list.config.add(
+            name=name, base_path=str(path.absolute()), model_platform=PLATFORM
+        )
+    return config

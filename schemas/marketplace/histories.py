@@ -1,5 +1,8 @@
 """What every user clicked lately."""
 
+import copy
+from typing import Self
+
 import numpy as np
 
 from clickwright.schemas.marketplace.truth import NO_ITEM
@@ -17,6 +20,10 @@ class Histories:
     def __init__(self, users: int, length: int) -> None:
         self.items: Ints = np.full((users, length), NO_ITEM)
         self.times: Ints = np.zeros((users, length), dtype=np.int64)
+
+    def copy(self) -> Self:
+        """Returns what is known now, for another course of things."""
+        return copy.deepcopy(self)
 
     def append(self, users: Ints, items: Ints, times: Ints) -> None:
         """Adds clicks, `[clicks]` each, in the order in which they happened."""

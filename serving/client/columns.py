@@ -65,8 +65,6 @@ def dense(name: str, values: Any, info: TensorInfo) -> Array:
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()
         column = pa.array(values, from_pandas=True)
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
         if rank == 2:
             return _padded(column, dtype)
         return _plain(column, dtype)
@@ -82,6 +80,8 @@ def dense(name: str, values: Any, info: TensorInfo) -> Array:
 
 def _plain(column: pa.Array, dtype: np.dtype[Any]) -> Array:
     """One value a row."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     kind = column.type
     if pa.types.is_null(kind):
         column = column.cast(_arrow_type(dtype))

@@ -99,9 +99,22 @@ def test_rows_are_scored_by_the_signature_of_the_client(
         lambda rows: pa.table(rows).set_column(
             3, "item", pa.array(rows["item"]).dictionary_encode()
         ),
+        lambda rows: pa.table(rows).set_column(
+            1,
+            "history",
+            pa.array(rows["history"], pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+        ),
         lambda rows: {**rows, "unread": [1, 2, 3]},
     ],
-    ids=["pandas", "table", "batch", "chunks", "dictionary", "more columns"],
+    ids=[
+        "pandas",
+        "table",
+        "batch",
+        "chunks",
+        "dictionary",
+        "lists of a dictionary",
+        "more columns",
+    ],
 )
 def test_rows_may_come_in_any_form(
     make: Callable[[Any], Any], address: str, model: FakeModel

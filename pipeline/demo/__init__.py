@@ -1,0 +1,1 @@
+"""An online A/B test with simulated shoppers, whose true outcome is known."""
