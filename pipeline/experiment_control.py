@@ -57,7 +57,7 @@ class ExperimentControl:
     ) -> None:
         self.book = ExperimentBook(folder, clock=clock)
         self.journal = DecisionJournal(folder)
-        self.experiment = self.book.experiment(name)
+        self.experiment = self._definition(name)
         self._root = root
         self._log = log
         self._clock = clock
@@ -91,7 +91,7 @@ class ExperimentControl:
             The decision; with what was done, if it ended the experiment.
         """
         self.book.reload()
-        self.experiment = self.book.experiment(self.experiment.id)
+        self.experiment = self._definition(self.experiment.id)
         report = self.report()
         decision = decide(report, self.experiment, self._clock())
         wanted = decision.action in ("rollback", "stop") or (
@@ -251,6 +251,13 @@ class ExperimentControl:
             with contextlib.suppress(ConfigError):
                 versions = experiment_release.versions(self.experiment, self._root)
         return experiment_release.lineage(self.experiment, self._root, versions)
+
+    def _definition(self, name: str) -> Experiment:
+        """The definition, which ends where the experiment was stopped."""
+        experiment, end = self.book.experiment(name), self.book.end(name)
+        if experiment.start < end:
+            experiment = experiment.model_copy(update={"end": end})
+        return experiment
 
     def _needed_log(self) -> pathlib.Path:
         if self._log is None:

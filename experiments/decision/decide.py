@@ -48,7 +48,7 @@ def decide(report: AbReport, experiment: Experiment, at: datetime.datetime) -> D
     rule: dict[str, float | int | str | bool | None] = {
         "rule": experiment.stopping.rule,
         "alpha": experiment.stopping.alpha,
-        "days": round(max(at - experiment.start, datetime.timedelta()) / _DAY, 4),
+        "days": round((min(at, experiment.end) - experiment.start) / _DAY, 4),
         "minimum_days": experiment.stopping.minimum_days,
         "maximum_days": experiment.stopping.maximum_days,
         "minimum_units": experiment.stopping.minimum_units,
@@ -119,10 +119,11 @@ def _lacking(
 ) -> str:
     """What is missing before the primary metric may be read; empty: nothing."""
     stopping = experiment.stopping
-    if at - experiment.start < stopping.minimum_days * _DAY:
+    measured = min(at, experiment.end) - experiment.start
+    if measured < stopping.minimum_days * _DAY:
         return (
-            f"{(at - experiment.start) / _DAY:.1f} of at least "
-            f"{stopping.minimum_days:g} days have passed."
+            f"{measured / _DAY:.1f} of at least {stopping.minimum_days:g} days have "
+            "passed."
         )
     fewest = min(
         (min(effect.units_control, effect.units_arm) for effect in primary), default=0
