@@ -2,9 +2,12 @@
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+import report_browser
+from selenium import webdriver
 from tiny_shop import Command, make_log
 
 # One quiet log level for every process that a test starts.
@@ -35,3 +38,11 @@ def command(
     """Calls `clickwright` in this process."""
     monkeypatch.setenv("COLUMNS", "200")
     return Command(monkeypatch, capfd)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    if report_browser.CHROMIUM is None or report_browser.DRIVER is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    with report_browser.chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -74,7 +74,10 @@ def effects(found: Sequence[Effect], truths: dict[tuple[str, str], float]) -> Fi
         layout[f"yaxis{number}"] = {
             **name_ticks([effect.arm for effect in rows]),
             "range": [len(rows) - 0.5, -0.5],
-            "domain": [max(top - share + share * 26 / height, 0), top - share * 24 / height],
+            "domain": [
+                max(top - share + share * 26 / height, 0),
+                top - share * 24 / height,
+            ],
             "anchor": f"x{number}",
             "showgrid": False,
             "zeroline": False,
@@ -103,11 +106,11 @@ def cumulative(points: Sequence[CumulativePoint], truth: float | None) -> Figure
     known = [point for point in points if point.effect.lift is not None]
     if not known:
         return None
-    days = [point.day.isoformat() for point in known]
+    days = [_day(point) for point in known]
     banded = [point for point in known if point.effect.always_low is not None]
     data: list[Figure] = []
     if len(banded) > 1:
-        there = [point.day.isoformat() for point in banded]
+        there = [_day(point) for point in banded]
         data.append(
             {
                 "type": "scatter",
@@ -125,13 +128,11 @@ def cumulative(points: Sequence[CumulativePoint], truth: float | None) -> Figure
         )
     else:
         data += _bars(
-            [(point.day.isoformat(), point.effect) for point in banded],
+            [(_day(point), point.effect) for point in banded],
             vertical=True,
             always=True,
         )
-    data += _bars(
-        [(point.day.isoformat(), point.effect) for point in known], vertical=True
-    )
+    data += _bars([(_day(point), point.effect) for point in known], vertical=True)
     shapes = [dotted_line("x domain", 0, 1, "y", 0, 0, "var(--muted)")]
     if truth is not None:
         data.append(
@@ -148,7 +149,15 @@ def cumulative(points: Sequence[CumulativePoint], truth: float | None) -> Figure
         )
     layout: Figure = {
         "height": 340,
-        "xaxis": {"type": "category", "nticks": 8, "tickangle": 0, "showgrid": False},
+        "xaxis": {
+            "type": "category",
+            # The band may begin later than the dots.
+            "categoryorder": "array",
+            "categoryarray": days,
+            "nticks": 6,
+            "tickangle": 0,
+            "showgrid": False,
+        },
         "yaxis": {
             "tickformat": "+.2~%",
             "nticks": 6,
@@ -281,6 +290,10 @@ def _bars(
     ]
 
 
+def _day(point: CumulativePoint) -> str:
+    return f"{point.day:%b %d}"
+
+
 def _title(effect: Effect) -> str:
-    goal = "more is better" if effect.direction == "increase" else "less is better"
-    return f"{plain(effect.metric, 40)} ({effect.role}, {goal})"
+    better = "↑" if effect.direction == "increase" else "↓"
+    return f"{plain(effect.metric, 24)} {better}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from clickwright.experiments.report import charts
 from clickwright.experiments.report.ab_report import AbReport
@@ -67,7 +68,7 @@ class _SliceGroup:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    return page_template(FOLDER, "ab_report.html.j2", better=_better)
+    return page_template(FOLDER, "ab_report.html.j2", code=_code)
 
 
 def _view(report: AbReport, figures: dict[str, Figure]) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def _view(report: AbReport, figures: dict[str, Figure]) -> dict[str, Any]:
         "experiment": report.experiment,
         "tone": _TONES.get(report.verdict.outcome, "warn"),
         "cards": _cards(report),
+        "tones": [_tone(report, effect) for effect in report.effects],
         "arms": arms,
         "metrics": metrics,
         "groups": groups,
@@ -142,13 +144,13 @@ def _lift_card(report: AbReport, effect: Effect) -> Card:
         if always
         else (effect.lift_low, effect.lift_high)
     )
-    tone = _better(effect) if report.verdict.arm == effect.arm else "same"
+    tone = {"better": "good", "worse": "bad", "same": ""}[_tone(report, effect)]
     return Card(
         f"{effect.metric}, {effect.arm}",
         formats.signed_share(effect.lift),
         f"{formats.signed_share(low)} to {formats.signed_share(high)}, "
         + ("always valid" if always else "fixed horizon"),
-        {"better": "good", "worse": "bad", "same": ""}[tone],
+        tone,
     )
 
 
@@ -164,9 +166,16 @@ def _truth_card(report: AbReport, truth: KnownTruth) -> Card:
     )
 
 
-def _better(effect: Effect) -> str:
-    """Where the difference points, in the metric's direction."""
-    if not effect.difference:
+def _tone(report: AbReport, effect: Effect) -> str:
+    """`better` or `worse` where the rule's test is sure of it, else `same`."""
+    stopping = report.experiment.stopping
+    p_value = effect.p_value if effect.adjusted_p is None else effect.adjusted_p
+    sure = (
+        effect.always_significant
+        if stopping.rule == "sequential"
+        else p_value is not None and p_value < stopping.alpha
+    )
+    if not sure or not effect.difference:
         return "same"
     grows = effect.difference > 0
     return "better" if grows == (effect.direction == "increase") else "worse"
@@ -180,3 +189,14 @@ def _slice_groups(report: AbReport) -> list[_SliceGroup]:
         _SliceGroup(name, arm, found, found[0].heterogeneity_p)
         for (name, arm), found in groups.items()
     ]
+
+
+def _code(text: str) -> Markup:
+    """Text with its names in backticks as code."""
+    parts = [Markup.escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:
+        return Markup.escape(text)  # a backtick without its other
+    return Markup().join(
+        Markup('<span class="mono">{}</span>').format(part) if i % 2 else part
+        for i, part in enumerate(parts)
+    )
