@@ -9,7 +9,7 @@ from typing import Literal
 
 from clickwright.components.publisher.release_record import STABLE
 from clickwright.experiments.decision.decide import closing_time, decide
-from clickwright.experiments.decision.decision import Decision
+from clickwright.experiments.decision.decision import Decision, Numbers
 from clickwright.experiments.decision.decision_journal import (
     DecisionJournal,
     turning_points,
@@ -164,17 +164,25 @@ class ExperimentControl:
         return self._carry_out(decision, report)
 
     def _person(self, action: Literal["stop", "rollback"], reason: str) -> Decision:
-        report = self.report() if self._log is not None else None
-        now = self._clock()
         decision = Decision(
-            at=now,
+            at=self._clock(),
             experiment=self.experiment.id,
             action=action,
             reason=reason,
             by="person",
-            numbers=decide(report, self.experiment, now).numbers if report else {},
+            numbers=self._numbers_at_hand(),
         )
-        return self._carry_out(decision, report)
+        return self._carry_out(decision, None)
+
+    def _numbers_at_hand(self) -> Numbers:
+        """What is measured; an experiment can be ended without."""
+        if self._log is None:
+            return {}
+        try:
+            report = self.report()
+        except ClickwrightError as error:
+            return {"log": {"unread": str(error)}}
+        return decide(report, self.experiment, self._clock()).numbers
 
     def _carry_out(self, decision: Decision, report: AbReport | None) -> Decision:
         """Does what was decided, between its two lines of the journal."""

@@ -8,6 +8,8 @@ from clickwright.schemas.strict_yaml import StrictModel
 
 Action = Literal["start", "continue", "alert", "rollback", "promote", "stop"]
 
+Numbers = dict[str, dict[str, float | int | str | bool | None]]
+
 
 class Decision(StrictModel):
     """One decision: a line of the journal."""
@@ -22,9 +24,7 @@ class Decision(StrictModel):
     by: Literal["rule", "person"] = "rule"
     arm: str | None = None
     """The arm that is taken back or promoted."""
-    numbers: dict[str, dict[str, float | int | str | bool | None]] = pydantic.Field(
-        default_factory=dict
-    )
+    numbers: Numbers = pydantic.Field(default_factory=dict)
     """What the decision stood on: a mapping for each metric and arm (`ctr of
     treatment`), one for `health` and one for the `rule`. None: not known."""
     done: tuple[str, ...] = ()
