@@ -8,6 +8,7 @@ import pydantic
 from pydantic import Field
 
 from clickwright.components.encoder_search.params import SearchParams
+from clickwright.components.evaluation.off_policy_gate import OffPolicyGate
 from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.components.item_table.checks import check_item_features
@@ -78,6 +79,8 @@ class EvaluationConfig(StrictModel):
     ablations: bool = False
     """Whether the test split is scored without histories and without item vectors
     too, to see what the model makes of them."""
+    off_policy: OffPolicyGate | None = None
+    """What the model must earn on choices that another policy made and logged."""
 
 
 class PublishConfig(StrictModel):
@@ -154,6 +157,12 @@ class LoadedConfig:
     def serving_name(self) -> str:
         """Name under which the model is published."""
         return self.run.publish.model_name or self.run.name
+
+    @property
+    def off_policy(self) -> OffPolicyGate | None:
+        """What the model must earn on logged choices, with the log's whole path."""
+        gate = self.run.evaluation.off_policy
+        return None if gate is None else gate.resolved(self.path.parent)
 
     def event_files(self) -> dict[str, pathlib.Path]:
         """The event logs that lie elsewhere than beside the splits, by feature.
@@ -249,13 +258,14 @@ class LoadedConfig:
         self.thresholds = strict_yaml.parse(
             kind, self.run.evaluation.thresholds, f"{where}: evaluation.thresholds"
         )
-        if self.run.evaluation.ablations and entry.task != "click":
-            raise ConfigError(
-                f"`evaluation.ablations` belongs to click models; `{model.name}` is for "
-                f"{entry.task}.",
-                where=where,
-                fix="leave out `ablations`",
-            )
+        for name in ("ablations", "off_policy"):
+            if getattr(self.run.evaluation, name) and entry.task != "click":
+                raise ConfigError(
+                    f"`evaluation.{name}` belongs to click models; `{model.name}` is "
+                    f"for {entry.task}.",
+                    where=where,
+                    fix=f"leave out `{name}`",
+                )
 
 
 def _with_preset(run: RunConfig, path: pathlib.Path) -> RunConfig:

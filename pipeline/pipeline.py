@@ -172,6 +172,7 @@ def create_pipeline(
             feature_spec=spec,
             thresholds=config.thresholds,
             ablations=run.evaluation.ablations,
+            off_policy=config.off_policy,
         )
     signatures = SIGNATURES[registry.entry(run.model.name).task]
     serving: list[base_node.BaseNode] = []

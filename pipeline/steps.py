@@ -96,7 +96,10 @@ def signatures(
             config.search and config.search.model_dump(mode="json"),
         ],
         "Trainer": [run.model.model_dump(), run.training, run.export],
-        "ModelEvaluator": run.evaluation.model_dump(),
+        "ModelEvaluator": [
+            run.evaluation.model_dump(),
+            config.off_policy and config.off_policy.fingerprint(),
+        ],
         "ServingValidator": run.serving.model_dump(),
         "Publisher": [config.serving_name, run.publish.model_dump()],
     }

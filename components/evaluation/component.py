@@ -6,6 +6,7 @@ from tfx.types import standard_artifacts
 
 from clickwright.components.evaluation.eval_config import eval_config
 from clickwright.components.evaluation.executor import Executor
+from clickwright.components.evaluation.off_policy_gate import OffPolicyGate
 from clickwright.components.evaluation.spec import ModelEvaluatorSpec
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.schemas.spec import FeatureSpec
@@ -29,6 +30,7 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
         thresholds: what the model must reach.
         ablations: whether the test split is scored without histories and without item
             vectors too, which takes as long again for each.
+        off_policy: what the model must earn on logged choices; None: nothing.
 
     Outputs:
         evaluation: `ModelEvaluation`.
@@ -37,6 +39,7 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
 
     Raises:
         ConfigError: the spec cannot be evaluated under these thresholds.
+        DataError: there is no log of choices.
     """
 
     SPEC_CLASS = ModelEvaluatorSpec
@@ -51,6 +54,7 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
         feature_spec: FeatureSpec,
         thresholds: Thresholds,
         ablations: bool = False,
+        off_policy: OffPolicyGate | None = None,
     ) -> None:
         # Refuses what does not fit now, rather than at the end of the training.
         eval_config(feature_spec, thresholds)
@@ -62,6 +66,8 @@ class ModelEvaluator(base_beam_component.BaseBeamComponent):
                 feature_spec=feature_spec.model_dump_json(),
                 thresholds=thresholds.model_dump_json(exclude_none=True),
                 ablations=int(ablations),
+                off_policy=off_policy and off_policy.model_dump_json(),
+                off_policy_log=off_policy and off_policy.fingerprint(),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

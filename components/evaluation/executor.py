@@ -15,9 +15,11 @@ from tfx.utils import io_utils, path_utils
 
 from clickwright.components.evaluation import spec as keys
 from clickwright.components.evaluation.ablations import ablations
+from clickwright.components.evaluation.choose_by_model import choose_by_model
 from clickwright.components.evaluation.eval_config import eval_config, slice_columns
 from clickwright.components.evaluation.evaluate import Plan, evaluate
 from clickwright.components.evaluation.evaluator_artifacts import EvaluatorArtifacts
+from clickwright.components.evaluation.off_policy_gate import OffPolicyGate
 from clickwright.components.evaluation.result import EvaluationResult
 from clickwright.components.evaluation.row_columns import RowColumns
 from clickwright.components.evaluation.score_files import first_problem, read_batches
@@ -26,6 +28,7 @@ from clickwright.components.evaluation.tfma_files import read_split
 from clickwright.components.evaluation.thresholds import Thresholds
 from clickwright.components.evaluation.verdict import failures
 from clickwright.components.split_files import split_files
+from clickwright.experiments.off_policy.estimate_policy import estimate_policy
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import FeatureSpec
 
@@ -97,6 +100,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     saved_model(a.model), files[DECIDING], spec, _rows_of(a.examples)
                 ),
             )
+        if gate := exec_properties.get(keys.OFF_POLICY_KEY):
+            result = _judge_off_policy(
+                result, OffPolicyGate.model_validate_json(gate), spec, a.model
+            )
         result.write(a.evaluation.uri)
         bless(a.blessing, a.model, a.baselines, result.blessed)
         test = result.splits[DECIDING].overall
@@ -148,6 +155,21 @@ def _judge(
         folder = plan.outputs[DECIDING]
         baseline = read_split(folder, tfma.BASELINE_KEY, spec).overall
     return EvaluationResult(splits, not broken, broken, baseline, problem)
+
+
+def _judge_off_policy(
+    result: EvaluationResult,
+    gate: OffPolicyGate,
+    spec: FeatureSpec,
+    model: types.Artifact,
+) -> EvaluationResult:
+    """Adds what the model would have earned, and whether that is enough."""
+    log = choose_by_model(gate, spec, saved_model(model))
+    report = estimate_policy(log, gate.options, where=gate.log)
+    broken = (*result.failures, *gate.failures(report))
+    return dataclasses.replace(
+        result, blessed=not broken, failures=broken, off_policy=report
+    )
 
 
 def bless(

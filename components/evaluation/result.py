@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pydantic
 
+from clickwright.experiments.off_policy.off_policy_report import OffPolicyReport
 from clickwright.schemas.errors import DataError
 
 FILE_NAME = "evaluation.json"
@@ -74,6 +75,8 @@ class EvaluationResult:
         baseline_problem: why there is a blessed model but no metrics of it.
         ablations: `auc`, `logloss` and `gauc` of the model on the test split with a part
             of its input taken away, by what was; empty where it was not asked for.
+        off_policy: what the model would have earned on logged choices; None where it
+            was not asked for.
     """
 
     splits: Mapping[str, SplitResult]
@@ -84,6 +87,7 @@ class EvaluationResult:
     ablations: Mapping[str, Mapping[str, float]] = dataclasses.field(
         default_factory=dict
     )
+    off_policy: OffPolicyReport | None = None
 
     def write(self, uri: str) -> None:
         """Writes the result into the folder of a `ModelEvaluation`."""

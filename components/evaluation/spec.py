@@ -19,16 +19,21 @@ BLESSING_KEY = "blessing"
 FEATURE_SPEC_KEY = "feature_spec"
 THRESHOLDS_KEY = "thresholds"
 ABLATIONS_KEY = "ablations"
+OFF_POLICY_KEY = "off_policy"
+OFF_POLICY_LOG_KEY = "off_policy_log"
 
 
 class ModelEvaluatorSpec(ComponentSpec):
-    """Channels as in TFX's Evaluator; the spec and the thresholds as JSON, and whether
-    ablations are scored, 0 or 1."""
+    """Channels as in TFX's Evaluator; the spec, the thresholds and the off-policy gate
+    as JSON, whether ablations are scored, 0 or 1, and the fingerprint of the gate's
+    log."""
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
         FEATURE_SPEC_KEY: ExecutionParameter(type=str),
         THRESHOLDS_KEY: ExecutionParameter(type=str),
         ABLATIONS_KEY: ExecutionParameter(type=int),
+        OFF_POLICY_KEY: ExecutionParameter(type=str, optional=True),
+        OFF_POLICY_LOG_KEY: ExecutionParameter(type=str, optional=True),
     }
     INPUTS: ClassVar[dict[str, Any]] = {
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples),

@@ -11,6 +11,8 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sklearn.metrics
 import tensorflow as tf
@@ -29,6 +31,7 @@ from clickwright.components.evaluation.eval_config import eval_config
 from clickwright.components.evaluation.executor import Executor
 from clickwright.components.evaluation.metrics.gauc import GAUC
 from clickwright.components.evaluation.metrics.scored_rows import ScoredRows
+from clickwright.components.evaluation.off_policy_gate import OffPolicyGate
 from clickwright.components.evaluation.result import read_evaluation
 from clickwright.components.evaluation.row_columns import RowColumns
 from clickwright.components.evaluation.score_files import read_batches
@@ -181,6 +184,7 @@ def run(
     thresholds: dict[str, Any] | None = None,
     spec: FeatureSpec = SPEC,
     beam_arguments: Sequence[str] = BEAM,
+    off_policy: str | None = None,
 ) -> Run:
     """Runs the executor; returns the evaluation and the blessing."""
     evaluation = standard_artifacts.ModelEvaluation()
@@ -202,6 +206,7 @@ def run(
         {
             "feature_spec": spec.model_dump_json(),
             "thresholds": parsed.model_dump_json(exclude_none=True),
+            "off_policy": off_policy,
         },
     )
     return evaluation, blessing
@@ -323,6 +328,47 @@ def test_slices_are_the_metrics_of_the_filtered_rows(
         assert_metrics(found[key], expected(test, chosen=chosen))
     counts = [s.metrics["rows"] for s in slices]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_a_model_that_would_earn_less_than_the_log_is_not_blessed(
+    tmp_path: pathlib.Path, examples: types.Artifact, models: Models
+) -> None:
+    """Even choices among three, judged by what the two models would have taken."""
+    columns = make_rows(3 * 2000, 3)
+    shown = np.random.default_rng(4).integers(3, size=2000)
+    table = pa.table(columns | {"decision": np.repeat(np.arange(2000), 3)})
+    chosen = np.ravel(shown[:, None] == np.arange(3))
+    table = table.append_column("chosen", pa.array(chosen))
+    table = table.append_column("propensity", pa.array(np.full(6000, 1 / 3)))
+    pq.write_table(table, tmp_path / "choices.parquet")
+    gate = OffPolicyGate(
+        log=str(tmp_path / "choices.parquet"), reward="click", max_drop=0.0
+    ).model_dump_json()
+
+    runs = {
+        name: run(
+            tmp_path / name,
+            examples,
+            models[name],
+            thresholds={"rows": {"min": 1}},
+            off_policy=gate,
+        )
+        for name in ("good", "wrong")
+    }
+
+    clicks, logit = columns["click"], columns["logit"].reshape(-1, 3)
+    for name, (evaluation, blessing) in runs.items():
+        result = read_evaluation(evaluation.uri)
+        assert result.off_policy is not None
+        best = logit.argmax(axis=1) if name == "good" else logit.argmin(axis=1)
+        taken = clicks.reshape(-1, 3)[np.arange(2000), shown]
+        found = result.off_policy.estimate("snips")
+        assert found is not None
+        assert found.value == pytest.approx(taken[best == shown].mean())
+        assert model_utils.is_model_blessed(blessing) == (name == "good")
+        assert result.blessed == (name == "good")
+        said = "; ".join(result.failures)
+        assert ("below the" in said and "of the log" in said) == (name == "wrong")
 
 
 def test_a_model_that_keeps_all_rules_is_blessed(good_run: Run, rows: Splits) -> None:
