@@ -12,9 +12,12 @@ from typing import Annotated, Literal
 import rich.box
 import rich.console
 import rich.table
-import rich.text
 import typer
 
+from clickwright.pipeline.ab_commands import ab_app
+from clickwright.pipeline.command_options import RootOption, show_error
+from clickwright.pipeline.ope_command import ope
+from clickwright.pipeline.route_command import route
 from clickwright.pipeline.serving_flags import ServingFlags
 from clickwright.schemas.errors import ClickwrightError
 
@@ -39,6 +42,7 @@ models_app = typer.Typer(
     help="Published models: versions, labels, releases.", no_args_is_help=True
 )
 app.add_typer(models_app, name="models")
+app.add_typer(ab_app, name="ab")
 
 ConfigOption = Annotated[
     list[pathlib.Path],
@@ -59,15 +63,6 @@ DataOption = Annotated[
 OutOption = Annotated[
     pathlib.Path | None,
     typer.Option(help="Folder for everything a run writes.  [default: out/<name>]"),
-]
-RootOption = Annotated[
-    str,
-    typer.Option(
-        "--root",
-        "-r",
-        envvar="CLICKWRIGHT_SERVING_ROOT",
-        help="Serving root: `<out>/serving` of a run, or an s3:// or gs:// address.",
-    ),
 ]
 ModelArgument = Annotated[str, typer.Argument(help="Name that the server answers to.")]
 LabelOption = Annotated[
@@ -449,6 +444,10 @@ def serve(
     run_server(server_options(given))
 
 
+app.command()(route)
+app.command()(ope)
+
+
 @app.command()
 def predict(
     rows: Annotated[
@@ -685,16 +684,6 @@ def main() -> None:
     except KeyboardInterrupt:
         rich.console.Console(stderr=True).print("Stopped. Run it again to resume.")
         sys.exit(130)
-
-
-def show_error(error: ClickwrightError, console: rich.console.Console) -> None:
-    """Prints what is wrong, where, and what to do."""
-    parts = (("Error", error.what), ("Where", error.where), ("Fix", error.fix))
-    for name, text in parts:
-        if text:
-            # As text, not as markup: messages quote brackets from the user's files.
-            line = rich.text.Text.assemble((f"{name}: ", "bold"), text.strip())
-            console.print(line, soft_wrap=True)
 
 
 if __name__ == "__main__":

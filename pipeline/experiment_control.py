@@ -1,6 +1,5 @@
 """One experiment from its start to its end: what `watch` and people do to it."""
 
-import contextlib
 import datetime
 import pathlib
 import tempfile
@@ -26,6 +25,7 @@ from clickwright.schemas.strict_yaml import load
 
 State = Literal["waiting", "running", "ended", "stopped"]
 _TRAFFIC = "no unit is assigned any more"
+_LINEAGE = "lineage of "
 
 
 def _now() -> datetime.datetime:
@@ -244,21 +244,15 @@ class ExperimentControl:
         return None
 
     def _lineage(self, decisions: list[Decision]) -> dict[str, dict[str, str]]:
-        if self._root is None:
+        """What was known of the arms when it started; labels may have moved since."""
+        started = [d.numbers for d in decisions if d.action == "start"]
+        if not started:
             return {}
-        # Labels have moved since, perhaps.
-        started = [d.numbers["versions"] for d in decisions if d.action == "start"]
-        versions: dict[str, int] = {}
-        if started:
-            versions = {
-                arm: version
-                for arm, version in started[-1].items()
-                if arm in self.experiment.arms and isinstance(version, int)
-            }
-        else:
-            with contextlib.suppress(ConfigError):
-                versions = experiment_release.versions(self.experiment, self._root)
-        return experiment_release.lineage(self.experiment, self._root, versions)
+        found = {}
+        for arm in self.experiment.arms:
+            facts = started[-1].get(f"{_LINEAGE}{arm}", {})
+            found[arm] = {name: str(fact) for name, fact in facts.items()}
+        return found
 
     def _definition(self, name: str) -> Experiment:
         """The definition, which ends where the experiment was stopped."""
@@ -316,6 +310,7 @@ def start(
         _check(name, text, folder, clock)
         write_text(folder / name, text)
     control = ExperimentControl(folder, experiment.id, root=root, clock=clock)
+    lineage = experiment_release.lineage(experiment, versions, root, definition.parent)
     control.journal.append(
         Decision(
             at=clock(),
@@ -324,8 +319,8 @@ def start(
             reason=experiment.hypothesis,
             by="person",
             numbers={
-                "versions": dict(versions),
                 "weights": {name: arm.weight for name, arm in experiment.arms.items()},
+                **{f"{_LINEAGE}{arm}": dict(facts) for arm, facts in lineage.items()},
             },
         )
     )

@@ -1,10 +1,17 @@
 """Labels moved as a decision about an experiment asks for."""
 
+import pathlib
 from collections.abc import Iterable, Mapping
 
+from clickwright.components.experiment.arm_lineage import (
+    Facts,
+    published_facts,
+    read_lineage,
+    served_models,
+)
 from clickwright.components.publisher.release_record import CANARY, STABLE, Label
-from clickwright.components.publisher.version_store import VersionStore, storage_of
-from clickwright.experiments.targets import ServedModel, versions_of_arms
+from clickwright.components.publisher.version_store import VersionStore
+from clickwright.experiments.targets import versions_of_arms
 from clickwright.pipeline.releases import existing
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.experiment import Experiment, Target
@@ -16,12 +23,36 @@ def versions(experiment: Experiment, root: str) -> dict[str, int]:
     Raises:
         ConfigError: names each arm whose model, label or version is not served.
     """
-    served = {}
-    for name in storage_of(root, "").model_names():
-        store = VersionStore(root, name)
-        loaded = store.book.served(store.versions())
-        served[name] = ServedModel(versions=loaded, labels=store.book.labels())
-    return versions_of_arms(experiment, served)
+    return versions_of_arms(experiment, served_models(root))
+
+
+def lineage(
+    experiment: Experiment,
+    versions: Mapping[str, int],
+    root: str | None,
+    generated: pathlib.Path,
+) -> dict[str, Facts]:
+    """What is known of the arms' versions: their run, its data, its metrics.
+
+    Args:
+        experiment: the definition.
+        versions: by arm; empty where no root is at hand.
+        root: the serving root, whose manifests are read.
+        generated: folder of the definition, in which `ExperimentGen` tells more. What
+            it says of a version that has been replaced since is left out.
+    """
+    found = {}
+    told = read_lineage(generated)
+    for name, arm in experiment.arms.items():
+        facts = told.get(name, {})
+        version = versions.get(name)
+        if root is not None and version is not None:
+            if facts.get("version") != str(version):
+                facts = {}
+            facts = published_facts(root, arm.target.model, version) | facts
+        if facts:
+            found[name] = facts
+    return found
 
 
 def promote(
@@ -113,22 +144,6 @@ def take_back(
         ):
             done.append(_rolled_back(store, CANARY))
     return tuple(done)
-
-
-def lineage(
-    experiment: Experiment, root: str, versions: Mapping[str, int]
-) -> dict[str, dict[str, str]]:
-    """What the manifests of the arms' versions say, by arm."""
-    found = {}
-    for name, version in versions.items():
-        store = VersionStore(root, experiment.arms[name].target.model)
-        found[name] = {"version": str(version)}
-        try:
-            manifest = store.storage.manifest(version)
-        except DataError:
-            continue  # another tool's version, or one that has gone since
-        found[name] |= {"published": manifest.published_at, **manifest.provenance}
-    return found
 
 
 def _on_trial(target: Target, model: str, trial: int | None) -> bool:

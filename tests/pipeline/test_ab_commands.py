@@ -166,7 +166,25 @@ def test_an_experiment_is_started_and_its_versions_recorded(
     assert list(ExperimentBook(lab.experiments).experiments) == [NAME]
     (decision,) = DecisionJournal(lab.experiments).of(NAME)
     control, treatment = lab.versions
-    assert decision.numbers["versions"] == {"control": control, "treatment": treatment}
+    assert decision.numbers["lineage of control"]["version"] == str(control)
+    assert decision.numbers["lineage of treatment"]["version"] == str(treatment)
+    assert "published" in decision.numbers["lineage of treatment"]
+
+
+def test_what_the_run_told_of_an_arm_is_kept_while_its_version_is(
+    lab: Lab, command: Command
+) -> None:
+    told = {
+        "control": {"version": "1", "auc": "0.6"},
+        "treatment": {"version": str(lab.versions[1]), "auc": "0.7"},
+    }
+    (lab.folder / "lineage.json").write_text(json.dumps(told))
+
+    command("ab", "start", lab.define())
+
+    (decision,) = DecisionJournal(lab.experiments).of(NAME)
+    assert decision.numbers["lineage of treatment"]["auc"] == "0.7"
+    assert "auc" not in decision.numbers["lineage of control"]
 
 
 def test_a_running_experiment_may_end_later_but_not_change_its_weights(
