@@ -54,10 +54,11 @@ class SampleRatio:
 
     def __str__(self) -> str:
         total = sum(self.units.values())
+        arms = [*self.weights, *(arm for arm in self.units if arm not in self.weights)]
         return ", ".join(
             f"{arm} {self.units.get(arm, 0):,} ({self.units.get(arm, 0) / total:.2%}, "
-            f"due {weight:.2%})"
-            for arm, weight in self.weights.items()
+            f"due {self.weights.get(arm, 0):.2%})"
+            for arm in arms
         )
 
 
@@ -80,7 +81,7 @@ def sample_ratio_checks(units: pa.Table, experiment: Experiment) -> list[Check]:
     overall = SampleRatio(_counts(units), weights)
     days = units.select(["variant"]).append_column(
         "value",
-        pc.strftime(units["first_at"].cast(pa.timestamp("s", "UTC")), "%Y-%m-%d"),
+        pc.floor_temporal(units["first_at"], unit="day").cast(pa.date32()),
     )
     checks = [
         _overall(overall),

@@ -23,32 +23,30 @@ def traffic(
         connection: the relation's.
         exposures: rows of `EXPOSURE`, each once.
         experiment: the definition.
-        until: later exposures are left out of every other column, and counted in
-            `after_now`.
+        until: later exposures are left out.
 
     Returns:
         `variant`, `version`, `exposures`, `failures` (control answered in the arm's
-        place), `before_start`, `after_end`, `after_now`, `first_at`, `last_at`,
-        `first_bucket`, `last_bucket`; by variant, the most frequent version first.
+        place), `before_start`, `after_end`, `after_now` (in the future, left out
+        of the rest), `first_bucket`, `last_bucket`; by variant, the most frequent version first.
     """
     return connection.sql(
         """
         SELECT variant, version,
-            count(*) FILTER (at <= $until) AS exposures,
-            count(failed_variant) FILTER (at <= $until) AS failures,
-            count(*) FILTER (at < $start) AS before_start,
-            count(*) FILTER (at >= $end AND at <= $until) AS after_end,
-            count(*) FILTER (at > $until) AS after_now,
-            min(at) FILTER (at <= $until) AS first_at,
-            max(at) FILTER (at <= $until) AS last_at,
-            min(bucket) FILTER (at <= $until) AS first_bucket,
-            max(bucket) FILTER (at <= $until) AS last_bucket
+            count(*) FILTER ("at" <= $until) AS exposures,
+            count(failed_variant) FILTER ("at" <= $until) AS failures,
+            count(*) FILTER ("at" < $start) AS before_start,
+            count(*) FILTER ("at" >= $end AND "at" <= $until) AS after_end,
+            count(*) FILTER ("at" > $now) AS after_now,
+            min(bucket) FILTER ("at" <= $until) AS first_bucket,
+            max(bucket) FILTER ("at" <= $until) AS last_bucket
         FROM exposures
         WHERE experiment = $experiment AND NOT override
         GROUP BY variant, version ORDER BY variant, exposures DESC, version
         """,
         params={
             "until": until,
+            "now": max(until, datetime.datetime.now(datetime.UTC)),
             "start": experiment.start,
             "end": experiment.end,
             "experiment": experiment.id,

@@ -12,8 +12,6 @@ MOST_FAILED = 0.05
 """Share of an arm's requests that control may answer in its place."""
 MOST_MISDATED = 0.001
 """Share of exposures that may lie outside the experiment's time."""
-MOST_LOST = 0.001
-"""Share of answered requests that may lack their exposure."""
 _WORDS = {
     "before_start": "before the start",
     "after_end": "after the end",
@@ -21,33 +19,19 @@ _WORDS = {
 }
 
 
-def traffic_checks(traffic: pa.Table, experiment: Experiment, lost: int) -> list[Check]:
-    """Looks at versions, failed arms, buckets, times and lost exposures.
+def traffic_checks(traffic: pa.Table, experiment: Experiment) -> list[Check]:
+    """Looks at failed arms, versions, buckets and times.
 
     Args:
         traffic: as `traffic` counts it.
         experiment: the definition.
-        lost: answered requests whose exposure could not be logged.
     """
     return [
-        _lost(traffic, lost),
         _failures(traffic, experiment),
         _versions(traffic, experiment),
         _buckets(traffic, experiment),
         _clock(traffic),
     ]
-
-
-def _lost(traffic: pa.Table, lost: int) -> Check:
-    logged = pc.sum(traffic["exposures"]).as_py() or 0
-    share = lost / (lost + logged) if lost else 0.0
-    return Check(
-        name="lost exposures",
-        status="fail" if share >= MOST_LOST else "warn" if lost else "ok",
-        value=share,
-        rule=f"warns at one, fails at {MOST_LOST:.1%} of the answered requests",
-        text=f"{lost:,} answered requests have no exposure in the log ({share:.3%}).",
-    )
 
 
 def _failures(traffic: pa.Table, experiment: Experiment) -> Check:

@@ -51,14 +51,15 @@ def _outcomes(units: pa.Table, experiment: Experiment) -> Check:
     """Outcomes that no metric can do without have arrived, for every arm."""
     needed = set(experiment.primary.columns)
     absent, silent = [], []
-    nothing = pa.array([True] * units.num_rows)
+    nothing = pa.repeat(True, units.num_rows)
     for name in experiment.outcomes:
         none = pc.equal(pc.fill_null(units[name], 0.0), 0.0)
         nothing = pc.and_(nothing, none)
         without = [
             arm
             for arm, definition in experiment.arms.items()
-            if definition.weight and not pc.any(pc.invert(_masked(none, units, arm))).as_py()
+            if definition.weight
+            and not pc.any(pc.invert(_masked(none, units, arm))).as_py()
         ]
         if without:
             said = f"no {name} for {', '.join(without)}"
@@ -88,9 +89,8 @@ def _past(units: pa.Table, experiment: Experiment) -> Check:
     )
     before = [column for column in units.column_names if column.endswith(BEFORE)]
     metrics = tuple(
-        MeanMetric.model_construct(
-            name=column, kind="mean", value=column, role="secondary"
-        )
+        # Not validated: a column's name may be longer than an outcome's.
+        MeanMetric.model_construct(name=column, kind="mean", value=column)
         for column in before
     )
     worst = _worst(units, experiment, metrics)
@@ -114,12 +114,11 @@ def _latency(units: pa.Table, experiment: Experiment) -> Check:
         f"warns at p < {ALARM:g} and a difference of at least "
         f"{LATENCY_DIFFERENCE:.0%}: a slow arm changes more than its scores"
     )
-    metric = RatioMetric.model_construct(
+    metric = RatioMetric(
         name="latency_ms",
         kind="ratio",
         numerator="latency_ms",
         denominator="exposures",
-        role="secondary",
     )
     worst = _worst(units, experiment, (metric,))
     if worst is None or worst.lift is None:
