@@ -3,7 +3,7 @@
 import datetime
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from clickwright.components.publisher.release_record import STABLE
@@ -72,8 +72,14 @@ class ExperimentControl:
             return "waiting"
         return "running" if now < self.book.end(name) else "ended"
 
-    def report(self) -> AbReport:
-        """Measures it as it stands now."""
+    def report(
+        self, true_lifts: Mapping[str, Mapping[str, float]] | None = None
+    ) -> AbReport:
+        """Measures it as it stands now.
+
+        Args:
+            true_lifts: what a simulator knows; see `build_report`.
+        """
         decisions = self.journal.of(self.experiment.id)
         return build_report(
             self.experiment,
@@ -82,6 +88,7 @@ class ExperimentControl:
             at=self._clock(),
             lineage=self._lineage(decisions),
             decisions=turning_points(decisions),
+            true_lifts=true_lifts,
         )
 
     def look(self) -> Decision:

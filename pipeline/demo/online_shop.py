@@ -1,12 +1,16 @@
 """The simulated shop online: who comes, and what they do under each arm."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import datetime
+import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from clickwright.pipeline.demo.traffic_options import TrafficOptions
+from clickwright.schemas.experiment import Experiment
 from clickwright.schemas.marketplace import tables
 from clickwright.schemas.marketplace.histories import Histories
 from clickwright.schemas.marketplace.simulator import (
@@ -18,6 +22,8 @@ from clickwright.schemas.marketplace.simulator import (
 from clickwright.schemas.marketplace.source import MarketplaceOptions
 from clickwright.schemas.marketplace.truth import Requests, purchase_probability
 from clickwright.schemas.marketplace.world import DEVICES, SEGMENTS, Floats, Ints
+
+_DAY = datetime.timedelta(days=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,55 +74,44 @@ class OnlineShop:
 
     Args:
         options: the shop, and the log whose clicks are known when it opens.
-        arms: names of the arms.
-        page_views: pages asked for in all.
-        days: over how many days.
-        candidates: items that are ranked for a page, of which the first are shown.
-        seed: the same seed gives the same users, times and candidates.
+        experiment: its arms, and how long it runs; it starts where the log ends.
+        traffic: how much is asked for.
 
     Attributes:
-        before: clicks and page views of each user in the log, `[users]` each.
+        pages_before: pages that each user saw in the log, `[users]`.
+        clicks_before: what they clicked there, `[users]`.
     """
 
     def __init__(
         self,
         options: MarketplaceOptions,
-        arms: Sequence[str],
-        *,
-        page_views: int,
-        days: int,
-        candidates: int,
-        seed: int,
+        experiment: Experiment,
+        traffic: TrafficOptions,
     ) -> None:
         self._shop = Marketplace(options.users, options.items, options.seed)
-        self._page_views = page_views
-        self._days = days
         self._first_day = options.days
-        self._candidates = candidates
-        self._seed = seed
+        self._days = math.ceil((experiment.end - experiment.start) / _DAY)
+        self._traffic = traffic
         known = Histories(options.users, HISTORY_LENGTH)
-        self.before = {
-            name: np.zeros(options.users) for name in ("click", "page_views")
-        }
+        self.pages_before = np.zeros(options.users)
+        self.clicks_before = np.zeros(options.users)
         for chunk in self._shop.log(options.impressions, options.days, known):
-            np.add.at(self.before["page_views"], chunk.requests.user, 1)
-            np.add.at(self.before["click"], chunk.requests.user, chunk.clicks.sum(1))
-        self._histories = {arm: known.copy() for arm in arms}
-        items = tables.items_table(self._shop.world)
-        self._items = {
-            name: items[name].to_numpy()
-            for name in items.column_names
-            if name != "vector"
-        }
+            user = chunk.requests.user
+            np.add.at(self.pages_before, user, 1)
+            np.add.at(self.clicks_before, user, chunk.clicks.sum(axis=1))
+        self._histories = {arm: known.copy() for arm in experiment.arms}
+        items = tables.items_table(self._shop.world).drop_columns("vector")
+        self._items = {name: items[name].to_numpy() for name in items.column_names}
 
     def hours(self) -> Iterator[Hour]:
         """Page views, hour by hour; answer each with `show` before the next."""
-        rng = np.random.default_rng([self._seed, 0])
+        traffic = self._traffic
+        rng = np.random.default_rng([traffic.seed, 0])
         views = self._shop.page_views(
-            rng, self._page_views, self._days, self._first_day
+            rng, traffic.page_views, self._days, self._first_day
         )
         for number, asked in enumerate(views):
-            items = self._shop.draw_items(rng, len(asked.user), self._candidates)
+            items = self._shop.draw_items(rng, len(asked.user), traffic.candidates)
             yield Hour(
                 number,
                 {
@@ -170,7 +165,7 @@ class OnlineShop:
                 requests.history_times,
             ),
             shown,
-            np.random.default_rng([self._seed, 1, hour.number]),
+            np.random.default_rng([self._traffic.seed, 1, hour.number]),
         )
         row, place = np.nonzero(response.clicks)
         self._histories[arm].append(

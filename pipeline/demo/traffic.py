@@ -63,7 +63,6 @@ class Traffic:
         router: `host:port` of the router's gRPC.
         server: that of the model server.
         clock: is set as the users come; the router reads it.
-        seed: for the time from a page to its clicks.
     """
 
     def __init__(
@@ -73,14 +72,13 @@ class Traffic:
         router: str,
         server: str,
         clock: SimulatedClock,
-        seed: int,
     ) -> None:
         self._shop = shop
         self._experiment = experiment
         self._router = router
         self._server = server
         self._clock = clock
-        self._chance = np.random.default_rng([seed, 2])
+        self._chance = np.random.default_rng(0)  # when clicks come moves no figure
         self._variants: dict[int, str] = {}  # by user
         self._outcomes: list[dict[str, Any]] = []
         self._truth = TrueLifts(experiment)
@@ -176,7 +174,7 @@ class Traffic:
             async with free:
                 self._clock.advance(float(hour.views.timestamp[row]))
                 return await router.rank(
-                    f"user-{user}",
+                    unit_of(user),
                     self._request_id(row),
                     attributes[row],
                     columns[arm][row],
@@ -226,3 +224,8 @@ class Traffic:
     def _request_id(self, row: int) -> str:
         """The id of a request of the hour at work."""
         return f"{self._experiment.id}-{self._sent + row}"
+
+
+def unit_of(user: int) -> str:
+    """The id by which a simulated user is known online."""
+    return f"user-{user}"

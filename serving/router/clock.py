@@ -5,6 +5,9 @@ import logging
 import time
 from collections.abc import Callable
 
+Now = Callable[[], datetime.datetime]
+"""Returns the time now, aware of its time zone."""
+
 _TOLERANCE = 0.05
 
 log = logging.getLogger(__name__)

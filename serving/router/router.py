@@ -11,6 +11,7 @@ from aiohttp import web
 from clickwright.experiments.events.event_log import EventLog
 from clickwright.experiments.experiment_book import ExperimentBook
 from clickwright.schemas.errors import ConfigError
+from clickwright.serving.router.clock import Now
 from clickwright.serving.router.grpc_proxy import GrpcProxy
 from clickwright.serving.router.options import RouterOptions
 from clickwright.serving.router.rest_proxy import RestProxy
@@ -33,11 +34,12 @@ class Router:
 
     Args:
         options: its flags.
-
+        now: the time that experiments run by, for simulations; the machine's when None.
     """
 
-    def __init__(self, options: RouterOptions) -> None:
+    def __init__(self, options: RouterOptions, now: Now | None = None) -> None:
         self._options = options
+        self._now = now
         self._book: ExperimentBook | None = None
         self._exposures: EventLog | None = None
         self._routing: Routing | None = None
@@ -57,12 +59,13 @@ class Router:
             MachineError: a port is taken, or the log cannot be written.
         """
         options = self._options
-        book = self._book = ExperimentBook(options.experiments)
+        clock = {} if self._now is None else {"clock": self._now}
+        book = self._book = ExperimentBook(options.experiments, **clock)
         _check_secrets(book)
         http_socket = self._bind_http()
         try:
             self._exposures = EventLog(options.log, "exposure", options.log_options())
-            routing = self._routing = Routing(book, self._exposures, options)
+            routing = self._routing = Routing(book, self._exposures, options, self._now)
             await self._open(routing, http_socket)
         except BaseException:
             if http_socket is not None and self._http is None:

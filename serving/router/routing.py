@@ -20,7 +20,7 @@ from clickwright.schemas.events import Exposure
 from clickwright.schemas.experiment import Experiment, Target
 from clickwright.serving.router.answer import Answer
 from clickwright.serving.router.call import Call
-from clickwright.serving.router.clock import Clock
+from clickwright.serving.router.clock import Clock, Now
 from clickwright.serving.router.headers import Headers, checked_unit
 from clickwright.serving.router.metrics import Metrics
 from clickwright.serving.router.options import RouterOptions
@@ -85,19 +85,24 @@ class Routing:
         book: the experiments.
         exposures: where exposures go.
         options: the router's flags.
+        now: the time that experiments run by; the machine's when None.
 
     Attributes:
         metrics: what happened.
     """
 
     def __init__(
-        self, book: ExperimentBook, exposures: EventLog, options: RouterOptions
+        self,
+        book: ExperimentBook,
+        exposures: EventLog,
+        options: RouterOptions,
+        now: Now | None = None,
     ) -> None:
         self.metrics = Metrics(lambda: self._in_flight)
         self._book = book
         self._exposures = exposures
         self._options = options
-        self._clock = Clock(self.metrics.clock_set_back)
+        self._now = now or Clock(self.metrics.clock_set_back).now
         self._in_flight = 0
         self._shadows: set[asyncio.Task[Any]] = set()
         self._secrets: dict[str, bytes] = {}
@@ -150,7 +155,7 @@ class Routing:
     async def _answer(
         self, call: Call, headers: Headers, start: float, end: float
     ) -> Routed:
-        at = self._clock.now()
+        at = self._now()
         running = [x for x in self._book.of_model(call.model, at) if _routed(x, call)]
         if not running:
             return Routed(await call.send(None, _left(end)))

@@ -3,14 +3,19 @@
 import asyncio
 import gc
 
+from clickwright.serving.router.clock import Now
 from clickwright.serving.router.options import RouterOptions
 from clickwright.serving.router.router import Router
 from clickwright.serving.server.lifetime import live, log_to_standard_error
 from clickwright.serving.server.startup import address
 
 
-def run(options: RouterOptions) -> None:
+def run(options: RouterOptions, now: Now | None = None) -> None:
     """Runs a router in this process until it is told to stop.
+
+    Args:
+        options: its flags.
+        now: see `Router`.
 
     Raises:
         ClickwrightError: it cannot start.
@@ -22,4 +27,4 @@ def run(options: RouterOptions) -> None:
         for what, port in (("gRPC", options.port), ("HTTP", options.rest_api_port))
         if port
     ]
-    asyncio.run(live(Router(options), places))
+    asyncio.run(live(Router(options, now), places))

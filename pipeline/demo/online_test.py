@@ -1,0 +1,222 @@
+"""The demo's A/B test: published models, real traffic, and the report."""
+
+import contextlib
+import dataclasses
+import datetime
+import pathlib
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import rich.box
+import rich.console
+import rich.table
+import yaml
+
+from clickwright.components.publisher.release_record import CANARY
+from clickwright.experiments.decision.decide import closing_time, decide
+from clickwright.experiments.events.event_log import EventLog
+from clickwright.experiments.report.ab_report import AbReport
+from clickwright.experiments.report.render import write_report
+from clickwright.pipeline import experiment_control, experiment_release
+from clickwright.pipeline.console import watched
+from clickwright.pipeline.demo.online_shop import OnlineShop
+from clickwright.pipeline.demo.router_process import RouterProcess
+from clickwright.pipeline.demo.simulated_clock import SimulatedClock
+from clickwright.pipeline.demo.traffic import Traffic, TrafficResult, unit_of
+from clickwright.pipeline.demo.traffic_options import TrafficOptions
+from clickwright.schemas.atomic_file import write_text
+from clickwright.schemas.errors import ConfigError, storage_error
+from clickwright.schemas.experiment import Cuped, Experiment
+from clickwright.schemas.marketplace.source import MarketplaceOptions
+from clickwright.schemas.marketplace.truth import DAY, START
+from clickwright.schemas.serving_files import MODEL_CONFIG_FILE
+from clickwright.schemas.strict_yaml import load
+from clickwright.serving.server_process import ServerProcess
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlineTest:
+    """What the test leaves behind.
+
+    Attributes:
+        report: what it found.
+        traffic: what was sent, and the truth.
+        page: the report as HTML.
+        folder: the definition with its journal, the logs, and the report as JSON.
+    """
+
+    report: AbReport
+    traffic: TrafficResult
+    page: pathlib.Path
+    folder: pathlib.Path
+
+
+def run_online_test(
+    definition: pathlib.Path,
+    root: pathlib.Path,
+    out: pathlib.Path,
+    shop: MarketplaceOptions,
+    options: TrafficOptions,
+    console: rich.console.Console,
+) -> OnlineTest:
+    """Serves the arms, routes simulated users to them, and reports what came of it.
+
+    Args:
+        definition: YAML of the experiment. It runs by the clock of the shop, and starts
+            where the shop's log ends.
+        root: the serving root that has the arms' models.
+        out: `ab_test` in it is replaced, and `ab_report.html`.
+        shop: the shop that the models were trained on.
+        options: size of the traffic.
+        console: where the progress goes.
+
+    Raises:
+        ConfigError: the definition breaks a rule, or two arms are one version.
+        RequestError: a request was not answered.
+        MachineError: a folder cannot be written to, or a server does not start.
+    """
+    experiment = load(Experiment, definition)
+    _check(experiment, definition, root, shop)
+    folder, page = (out / "ab_test").resolve(), (out / "ab_report.html").resolve()
+    _empty(folder)
+    clock = SimulatedClock(experiment.start.timestamp())
+    log, definitions = folder / "log", folder / "experiments"
+    with contextlib.ExitStack() as stack:
+        with watched(console, "Start server, router"):
+            online = OnlineShop(shop, experiment, options)
+            experiment_control.start(
+                _with_covariates(experiment, online, folder),
+                definitions,
+                root=str(root),
+                clock=clock.now,
+            )
+            server = ServerProcess(root / MODEL_CONFIG_FILE)
+            # While the server starts, which takes longer, so does the router.
+            router = stack.enter_context(
+                RouterProcess(
+                    definitions, log, server.grpc, clock, folder / "router_log.txt"
+                )
+            )
+            stack.enter_context(server)
+            router.wait()
+        with watched(console, "Traffic"):
+            traffic = Traffic(online, experiment, router.grpc, server.grpc, clock)
+            sent = traffic.send(folder / "outcomes.parquet")
+    with watched(console, "Outcomes") as line:
+        with EventLog(log, "outcome") as outcomes:
+            outcomes.append_table(pq.read_table(folder / "outcomes.parquet"))
+        line.rows = sent.outcomes
+    clock.advance(closing_time(experiment).timestamp())
+    with watched(console, "A/B report"):
+        control = experiment_control.ExperimentControl(
+            definitions, experiment.id, root=str(root), log=log, clock=clock.now
+        )
+        report = control.report(true_lifts=sent.true_lifts)
+        # Recorded, not carried out: the arms stay as they are for the next demo.
+        decision = decide(report, experiment, clock.now())
+        control.journal.append(decision)
+        report = report.model_copy(update={"decisions": (*report.decisions, decision)})
+        write_report(report, page)
+        write_text(folder / "report.json", report.model_dump_json(indent=1) + "\n")
+    return OnlineTest(report, sent, page, folder)
+
+
+def show(test: OnlineTest, console: rich.console.Console) -> None:
+    """Prints what the test found beside the truth, and where everything is."""
+    report, truth = test.report, test.traffic.true_lifts
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    for name in ("online", "control", "arm", "lift", "always valid", "true lift", ""):
+        table.add_column(name, justify="left" if name in ("online", "") else "right")
+    known = {(fact.metric, fact.arm): fact for fact in report.truth}
+    for effect in report.effects:
+        fact = known.get((effect.metric, effect.arm))
+        covered = {True: "covered", False: "[red]not covered[/]", None: ""}
+        table.add_row(
+            effect.metric,
+            _number(effect.control_mean),
+            _number(effect.arm_mean),
+            _percent(effect.lift),
+            f"{_percent(effect.always_low)} to {_percent(effect.always_high)}",
+            _percent(truth.get(effect.metric, {}).get(effect.arm)),
+            covered[fact.always_covered if fact else None],
+        )
+    console.print(table)
+    for said in (report.verdict.headline, report.verdict.sentence):
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"A/B report: {test.page}", highlight=False, soft_wrap=True)
+
+
+def _check(
+    experiment: Experiment,
+    definition: pathlib.Path,
+    root: pathlib.Path,
+    shop: MarketplaceOptions,
+) -> None:
+    """Refuses an experiment that the simulation cannot run.
+
+    Raises:
+        ConfigError: says what stands against it.
+    """
+    log_ends = datetime.datetime.fromtimestamp(START + shop.days * DAY, datetime.UTC)
+    if experiment.start != log_ends:
+        raise ConfigError(
+            f"`start` must be {log_ends:%Y-%m-%dT%H:%M:%SZ}, where the log of the "
+            f"simulated shop ends. Received: {experiment.start:%Y-%m-%dT%H:%M:%SZ}.",
+            where=str(definition),
+            fix="change `start`, and with it `end` and the ramp",
+        )
+    if experiment.unit_source.header is None or experiment.privacy.hash_units:
+        raise ConfigError(
+            "Simulated users send their ids in a header, and these are no secret.",
+            where=str(definition),
+            fix="give `unit_source: {header: x-unit-id}` and no `privacy`",
+        )
+    versions = experiment_release.versions(experiment, str(root))
+    if len(set(versions.values())) < len(versions):
+        model = experiment.model
+        raise ConfigError(
+            f"Arms must be different versions. Received: {versions}.",
+            where=str(definition),
+            fix=f"put one on trial: `clickwright models promote {model} VERSION --label "
+            f"{CANARY} --root {root}`",
+        )
+
+
+def _empty(folder: pathlib.Path) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
+def _with_covariates(
+    experiment: Experiment, shop: OnlineShop, folder: pathlib.Path
+) -> pathlib.Path:
+    """Writes what is known of the users from the log, for CUPED, and who names it."""
+    covariates = folder / "covariates.parquet"
+    pq.write_table(
+        pa.table(
+            {
+                "unit": [unit_of(user) for user in range(len(shop.clicks_before))],
+                "click": shop.clicks_before,
+                "exposures": shop.pages_before,
+            }
+        ),
+        covariates,
+    )
+    known = experiment.model_copy(update={"cuped": Cuped(covariates=covariates)})
+    path = folder / f"{experiment.id}.yaml"
+    content = known.model_dump(mode="json", exclude_none=True)
+    write_text(path, yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1%}"
