@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from clickwright.experiments.events import files, frames
+from clickwright.experiments.events.database import reading
 from clickwright.experiments.events.lost_counts import read_lost
 from clickwright.schemas.errors import DataError
 
@@ -64,7 +65,16 @@ class EventStore:
 
         Columns that are not asked for are not read. The connection holds what is not
         Parquet yet, and the few ids that came more than once.
+
+        Raises:
+            DataError: a file cannot be read.
         """
+        return self.relation_and_repeats(connection)[0]
+
+    def relation_and_repeats(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> tuple[duckdb.DuckDBPyRelation, int]:
+        """As `relation`, and how many records are left out for a repeated id."""
         parts, live = self.snapshot()
         columns = ", ".join(f'"{name}"' for name in live.schema.names)
         prefix = f"{self.kind}s_{next(_names)}"
@@ -84,19 +94,28 @@ class EventStore:
             sources.append(f"SELECT {columns}, row, '~' AS file FROM {prefix}_live")
         everything = " UNION ALL ".join(sources)
         key = f'"{frames.IDS[self.kind]}"'
-        connection.execute(
-            f"CREATE TEMP TABLE {prefix}_twice AS SELECT hash({key}) AS id "
-            f"FROM ({everything}) GROUP BY 1 HAVING count(*) > 1"
-        )
-        if not connection.table(f"{prefix}_twice").count("*").fetchall()[0][0]:
-            return connection.sql(f"SELECT {columns} FROM ({everything})")
-        return connection.sql(
-            f"SELECT {columns} FROM ({everything}) "
-            f"WHERE hash({key}) NOT IN (SELECT id FROM {prefix}_twice) "
-            f"UNION ALL SELECT {columns} FROM ({everything}) "
-            f"WHERE hash({key}) IN (SELECT id FROM {prefix}_twice) "
-            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY file, row) = 1"
-        )
+        with reading(self.folder):
+            # By hash, as that takes little memory; the few that remain, by the id.
+            connection.execute(
+                f"CREATE TEMP TABLE {prefix}_twice AS "
+                f"SELECT hash({key}) AS id, count(*) AS times "
+                f"FROM ({everything}) GROUP BY 1 HAVING count(*) > 1"
+            )
+            repeats = connection.sql(
+                f"SELECT coalesce(sum(times - 1), 0)::BIGINT FROM {prefix}_twice"
+            ).fetchall()[0][0]
+            if not repeats:
+                found = connection.sql(f"SELECT {columns} FROM ({everything})")
+            else:
+                found = connection.sql(
+                    f"SELECT {columns} FROM ({everything}) "
+                    f"WHERE hash({key}) NOT IN (SELECT id FROM {prefix}_twice) "
+                    f"UNION ALL SELECT {columns} FROM ({everything}) "
+                    f"WHERE hash({key}) IN (SELECT id FROM {prefix}_twice) "
+                    f"QUALIFY row_number() OVER "
+                    f"(PARTITION BY {key} ORDER BY file, row) = 1"
+                )
+        return found, repeats
 
     def lost(self) -> dict[str, int]:
         """Exposures that were answered but could not be logged, by experiment."""

@@ -47,12 +47,16 @@ def encode(record: Exposure | Outcome) -> bytes:
     kind: Kind = "exposure" if isinstance(record, Exposure) else "outcome"
     row: dict[str, Any] = {}
     try:
-        for field in SCHEMAS[kind]:
-            value = getattr(record, field.name)
-            row[field.name] = None if value is None else _PLAIN[field.type](value)
-            if value is None and not field.nullable:
-                raise TypeError(f"`{field.name}` is missing")
-        body = _encode(row)[1:].encode() + b"\n"
+        for name, nullable, plain in _COLUMNS[kind]:
+            value = getattr(record, name)
+            row[name] = None if value is None else plain(value)
+            if value is None and not nullable:
+                raise TypeError(f"`{name}` is missing")
+        lists = [(name, row.pop(name)) for name in _LISTS if row.get(name)]
+        text = _encode(row)[1:-1]
+        for name, values in lists:
+            text += f',"{name}":{_list(values)}'
+        body = f"{text}}}\n".encode()
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(
             f"A record does not fit the log: {error}.",
@@ -148,8 +152,15 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _numbers(values: Any) -> list[float | None]:
-    return [float(value) if math.isfinite(value) else None for value in values]
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _list(values: tuple[float, ...]) -> str:
+    """A list of float32 as JSON, in a third of the time that `json` takes."""
+    if not math.isfinite(sum(values)):
+        return _encode([value if math.isfinite(value) else None for value in values])
+    return f"[{','.join(['%.9g'] * len(values)) % values}]"
 
 
 def _small(value: Any) -> int:
@@ -188,3 +199,10 @@ _PLAIN = {
     pa.map_(pa.string(), pa.string()): _pairs,
 }
 """From a value to what JSON has, by the type of the column."""
+
+_LISTS = ("scores",)
+_COLUMNS = {
+    kind: [(field.name, field.nullable, _PLAIN[field.type]) for field in schema]
+    for kind, schema in SCHEMAS.items()
+}
+"""What `encode` needs of the schemas; it runs for each answer of the router."""
