@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import tea_tasting.aggr
@@ -24,6 +24,8 @@ from clickwright.schemas.experiment import (
     MeanMetric,
     RatioMetric,
 )
+
+_ROUNDING = 1e-12
 
 Totals = Mapping[str, tea_tasting.aggr.Aggregates]
 Metric = MeanMetric | RatioMetric | GaucMetric
@@ -144,31 +146,45 @@ def effect(
     )
     if control is None or treated is None:
         return empty
-    both = control + treated
     if columns.denominator and not (
         control.mean(columns.denominator) and treated.mean(columns.denominator)
     ):
         return empty
-    columns, coefficient = columns.useful(both)
-    alpha = experiment.stopping.alpha
+    columns, coefficient = columns.useful(control, treated)
+    scale = metric.scale if isinstance(metric, RatioMetric) else 1.0
+    variances = [
+        columns.variance(units, coefficient) / units.count()
+        for units in (control, treated)
+    ]
+    plain_means = [
+        units.mean(columns.numerator) / units.mean(columns.denominator)
+        for units in (control, treated)
+    ]
+    shown = _shown(*plain_means, scale)
+    # Rounding gives values that are all the same a spread, too.
+    rounding = _ROUNDING * max(map(abs, plain_means))
+    if math.sqrt(sum(variances)) <= rounding:
+        difference = plain_means[1] - plain_means[0]
+        if abs(difference) <= rounding:
+            return empty.model_copy(update=shown)
+        # An arm that always fails must be seen: each arm gets the spread that one
+        # more unit like those of the other would give it.
+        spread = [(difference / units.count()) ** 2 for units in (control, treated)]
+        means = _Means(plain_means[0], spread[0], plain_means[1], spread[1], 0.0)
+        always = _always(means, control.count(), treated.count(), metric, experiment)
+        return empty.model_copy(update=shown | always)
     result = tea_tasting.metrics.RatioOfMeans(
-        *columns.names, confidence_level=1 - alpha
+        *columns.names, confidence_level=1 - experiment.stopping.alpha
     ).analyze_aggregates(control, treated)
+    both = control + treated
     means = _Means(
         float(result.control),
-        columns.variance(control, coefficient) / control.count(),
+        variances[0],
         float(result.treatment),
-        columns.variance(treated, coefficient) / treated.count(),
+        variances[1],
         _shared_variance(both, columns, coefficient),
     )
-    scale = metric.scale if isinstance(metric, RatioMetric) else 1.0
-    found = {
-        "control_mean": means.control * scale,
-        "arm_mean": means.arm * scale,
-        "difference": means.difference * scale,
-    }
-    if not means.se > 0 or not math.isfinite(means.se):
-        return empty.model_copy(update=found)
+    found = _shown(means.control, means.arm, scale)
     critical = (float(result.effect_size_ci_upper) - means.difference) / means.se
     found |= {
         "se": means.se * scale,
@@ -182,13 +198,21 @@ def effect(
         found |= {"lift_low": fixed[0], "lift_high": fixed[1]}
     if columns.adjusted:
         plain = sum(
-            arm.ratio_var(columns.numerator, columns.denominator) / arm.count()
-            for arm in (control, treated)
+            units.ratio_var(columns.numerator, columns.denominator) / units.count()
+            for units in (control, treated)
         )
         found |= {"cuped": True, "variance_reduction": 1 - means.se**2 / plain}
-    if min(control.count(), treated.count()) >= experiment.stopping.minimum_units:
-        found |= _always(means, both.count(), metric, experiment)
+    found |= _always(means, control.count(), treated.count(), metric, experiment)
     return empty.model_copy(update=found)
+
+
+def _shown(control: float, arm: float, scale: float) -> dict[str, Any]:
+    """The fields of an effect that need no spread."""
+    return {
+        "control_mean": control * scale,
+        "arm_mean": arm * scale,
+        "difference": (arm - control) * scale,
+    }
 
 
 class _Means(NamedTuple):
@@ -213,10 +237,12 @@ class _Means(NamedTuple):
 
 
 def _always(
-    means: _Means, units: int, metric: Metric, experiment: Experiment
+    means: _Means, in_control: int, in_arm: int, metric: Metric, experiment: Experiment
 ) -> dict[str, float | bool]:
     """The fields of an effect that hold at all looks at once."""
-    alpha = experiment.stopping.alpha
+    if min(in_control, in_arm) < experiment.stopping.minimum_units:
+        return {}
+    units, alpha = in_control + in_arm, experiment.stopping.alpha
     critical = two_sided_critical(units, alpha / len(treatments(experiment)))
     found: dict[str, float | bool] = {
         "always_significant": abs(means.difference) > critical * means.se

@@ -9,8 +9,9 @@ class Effect(StrictModel):
     """One arm against control on one metric.
 
     Numbers are None where the units do not determine them: fewer than two units in an
-    arm, no spread at all, a control mean that cannot be told from 0 (then there is
-    nothing to be relative to, but still a difference).
+    arm, no spread at all (then what is always valid alone is known, and only if the
+    means differ), a control mean that cannot be told from 0 (then there is nothing to
+    be relative to, but still a difference).
     """
 
     metric: str

@@ -1,6 +1,8 @@
 """Which columns of the table of units a metric is computed from."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Self
 
@@ -77,16 +79,18 @@ class MetricColumns:
             self.denominator_before,
         )
 
-    def useful(self, units: Aggregates) -> tuple[Self, float]:
+    def useful(self, *arms: Aggregates) -> tuple[Self, float]:
         """The columns without covariates that say nothing, and CUPED's coefficient.
 
         Args:
-            units: means and covariances over the units of all arms compared.
+            arms: means and covariances over the units of each arm compared.
         """
+        below = self.denominator_before
         if self.numerator_before is not None and (
-            self.denominator_before is None or units.mean(self.denominator_before)
+            below is None or all(arm.mean(below) for arm in arms)
         ):
-            spread = units.ratio_var(self.numerator_before, self.denominator_before)
+            units = functools.reduce(operator.add, arms)
+            spread = units.ratio_var(self.numerator_before, below)
             if spread > 0:
                 return self, float(units.ratio_cov(*self.names) / spread)
         plain = dataclasses.replace(
