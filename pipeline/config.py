@@ -1,5 +1,6 @@
 """One YAML file a run, validated before any work."""
 
+import datetime
 import hashlib
 import pathlib
 from typing import Annotated, Any, Literal, Self
@@ -11,8 +12,9 @@ from clickwright.components.encoder_search.params import SearchParams
 from clickwright.components.evaluation.off_policy_gate import OffPolicyGate
 from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.evaluation.thresholds import Thresholds
+from clickwright.components.experiment.template import ExperimentTemplate
 from clickwright.components.item_table.checks import check_item_features
-from clickwright.components.publisher.release_record import STABLE, Label
+from clickwright.components.publisher.release_record import CANARY, STABLE, Label
 from clickwright.components.serving_validator.params import ServingParams
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
@@ -98,6 +100,14 @@ class PublishConfig(StrictModel):
     the stable one until `clickwright models promote`."""
 
 
+class ExperimentConfig(StrictModel):
+    """The online experiment in which a published version is tried."""
+
+    definition: str
+    """YAML file of the experiment, relative to this file. Its texts may hold
+    `{version}`, and its times may count from the publication: `+0h`, `+14d`."""
+
+
 class RunConfig(StrictModel):
     """One run of the pipeline."""
 
@@ -114,8 +124,12 @@ class RunConfig(StrictModel):
     serving: ServingParams = ServingParams()
     """How a blessed model is tried in a model server before it is published."""
     publish: PublishConfig = PublishConfig()
+    experiment: ExperimentConfig | None = None
     beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes for Beam; more than one pays only from millions of rows."""
+
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class LoadedConfig:
@@ -129,8 +143,9 @@ class LoadedConfig:
         spec: the feature spec of its data.
         thresholds: what its model must reach.
         search: how encoders are compared; None where no feature asks for it.
-        sha256: digest of the validated content and the spec, stable against comments
-            and key order.
+        experiment: how a published version is tried online; None where it is not.
+        sha256: digest of the validated content, without the experiment, and of the
+            spec; stable against comments and key order.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -144,7 +159,10 @@ class LoadedConfig:
         self.event_files()
         check_item_features(self.spec)
         self.item_files()
-        digest = hashlib.sha256(self.run.model_dump_json().encode())
+        self.experiment = self._experiment()
+        # The model does not hang on how it is tried later.
+        content = self.run.model_dump_json(exclude={"experiment"})
+        digest = hashlib.sha256(content.encode())
         digest.update(self.spec.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
 
@@ -236,6 +254,37 @@ class LoadedConfig:
                 fix=f"say `encoder: auto` of a numeric feature, or leave out `{section}`",
             )
         return None
+
+    def _experiment(self) -> ExperimentTemplate | None:
+        section = self.run.experiment
+        if section is None:
+            return None
+        template = ExperimentTemplate.read(self.path.parent / section.definition)
+        experiment = template.filled(0, _EPOCH)
+        targets = [arm.target for arm in experiment.arms.values()]
+        own = {t.label for t in targets if t.model == self.serving_name}
+        if not own:
+            raise ConfigError(
+                f"An arm's target must be `{self.serving_name}`, the model that this "
+                f"run publishes. Received: {', '.join(sorted(t.model for t in targets))}.",
+                where=template.where,
+                fix="change `target.model` of an arm, or `publish.model_name`",
+            )
+        if unknown := sorted(own - {None, STABLE, CANARY}, key=str):
+            raise ConfigError(
+                f"A run publishes under the labels {STABLE} and {CANARY}. Received: "
+                f"{', '.join(map(str, unknown))}.",
+                where=template.where,
+                fix="change `target.label` of an arm",
+            )
+        if CANARY in own and self.run.publish.label != CANARY:
+            raise ConfigError(
+                f"An arm is the {CANARY} version, but a new version becomes "
+                f"{self.run.publish.label} at once: there is nothing to compare.",
+                where=f"{self.path}: publish.label",
+                fix=f"say `label: {CANARY}` under `publish`",
+            )
+        return template
 
     def _check_parts(self) -> None:
         """Parts that other layers own are validated by their own models."""

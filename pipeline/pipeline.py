@@ -13,6 +13,7 @@ from clickwright.components.evaluation.champion import Champion
 from clickwright.components.evaluation.component import ModelEvaluator
 from clickwright.components.evaluation.retrieval_component import RetrievalEvaluator
 from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
+from clickwright.components.experiment.component import ExperimentGen
 from clickwright.components.ingestion.component import LogExampleGen
 from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.inspection.component import NumericInspector
@@ -198,6 +199,19 @@ def create_pipeline(
         signatures=signatures,
         provenance={"config_sha256": config.sha256},
     )
+    experiments: list[base_node.BaseNode] = []
+    if config.experiment is not None:
+        experiments.append(
+            ExperimentGen(
+                publisher.outputs["pushed_model"],
+                trainer.outputs["model_run"],
+                examples,
+                evaluator.outputs["evaluation"],
+                evaluator.outputs["blessing"],
+                template=config.experiment,
+                destination=paths.serving_root(run.publish.directory),
+            )
+        )
 
     return tfx.dsl.Pipeline(
         pipeline_name=run.name,
@@ -214,6 +228,7 @@ def create_pipeline(
             evaluator,
             publisher,
             *serving,
+            *experiments,
             *numeric,
             *item_tables,
         ],

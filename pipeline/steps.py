@@ -39,6 +39,7 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
     "ModelEvaluator": ("LogExampleGen", "Trainer"),
     "ServingValidator": ("Trainer", "ModelEvaluator"),
     "Publisher": ("Trainer", "ModelEvaluator", "ServingValidator"),
+    "ExperimentGen": ("LogExampleGen", "Trainer", "ModelEvaluator", "Publisher"),
 }
 _NUMERIC = ("Discretizer", "PreviousReport", "NumericInspector")
 WAITS_FOR = {
@@ -47,6 +48,7 @@ WAITS_FOR = {
     "ModelEvaluator": "runs again when another model was blessed in between",
     "ServingValidator": "runs again when ModelEvaluator does",
     "Publisher": "runs again when ModelEvaluator does",
+    "ExperimentGen": "runs again when ModelEvaluator does",
 }
 RESOLVERS = ("PreviousStatistics", "PreviousReport", "LatestBlessedModel")
 
@@ -55,13 +57,16 @@ def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
     """The components of a run, and what each waits for, in the order of the DAG.
 
     What is for numeric features or for item tables is there where the spec has such
-    features, the search where a numeric feature asks for it.
+    features, the search where a numeric feature asks for it, the experiment where the
+    run has one.
     """
     found = {n: u for n, u in _UPSTREAM.items() if config.numeric or n not in _NUMERIC}
     if not config.spec.item_features():
         del found["ItemTableGen"]
     if not config.run.serving.enabled:
         del found["ServingValidator"]
+    if config.experiment is None:
+        del found["ExperimentGen"]
     if config.search is None:
         del found["EncoderSearch"]
         if config.numeric:  # inspects by the plan of the rules
@@ -102,6 +107,7 @@ def signatures(
         ],
         "ServingValidator": run.serving.model_dump(),
         "Publisher": [config.serving_name, run.publish.model_dump()],
+        "ExperimentGen": config.experiment and dict(config.experiment.content),
     }
     found: dict[str, str] = {}
     for name, before in upstream(config).items():
