@@ -12,6 +12,7 @@ import rich.text
 import typer
 
 from clickwright.pipeline.command_options import RootOption, show_error
+from clickwright.pipeline.history_command import history
 from clickwright.schemas.errors import ClickwrightError, ConfigError
 
 if TYPE_CHECKING:
@@ -343,6 +344,9 @@ def rollback(
 
     control = ExperimentControl(experiments, name, root=root, log=log)
     _show_decision(control.rollback(reason), rich.console.Console())
+
+
+ab_app.command("history")(history)
 
 
 def _baseline(

@@ -1,5 +1,7 @@
 """`clickwright ope`: a log and a policy in files, an answer for people and programs."""
 
+import contextlib
+import datetime
 import json
 import pathlib
 
@@ -9,6 +11,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from tiny_shop import Command
+
+from clickwright.experiments.events.event_log import EventLog
+from clickwright.experiments.events.log_options import LogOptions
+from clickwright.schemas.events import Exposure, Outcome
 
 
 @pytest.fixture
@@ -119,3 +125,92 @@ def test_what_does_not_fit_is_one_message(
     assert message in said
     assert "Fix:" in said
     assert shown == ""
+
+
+# The arms of an experiment as choices.
+
+DEFINITION = """
+id: crosses
+hypothesis: The treatment pays on phones alone.
+model: ctr
+arms:
+  control: {weight: 0.75, target: {model: ctr, label: stable}}
+  treatment: {weight: 0.25, target: {model: ctr, label: canary}}
+start: 2026-11-01T00:00:00Z
+end: 2026-11-15T00:00:00Z
+metrics:
+  - {name: clicks, kind: mean, value: click, role: primary, minimum_effect: 0.1}
+slices: [device]
+"""
+START = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+
+
+@pytest.fixture
+def experiment(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A definition; beside it the logs of 1,200 units, two exposures each."""
+    rng = np.random.default_rng(0)
+    phone = rng.random(1200) < 0.5
+    treated = rng.random(1200) < 0.25
+    clicks = rng.random((2, 1200)) < np.where(phone & treated, 0.5, 0.2)
+    folder = tmp_path / "log"
+    with (
+        contextlib.closing(
+            EventLog(folder, "exposure", LogOptions(sync="never"))
+        ) as shown,
+        contextlib.closing(
+            EventLog(folder, "outcome", LogOptions(sync="never"))
+        ) as did,
+    ):
+        for visit, unit in np.ndindex(2, 1200):
+            request, at = f"{unit}-{visit}", START + datetime.timedelta(hours=visit)
+            shown.append(
+                Exposure(
+                    request_id=request,
+                    unit=f"u{unit}",
+                    experiment="crosses",
+                    variant="treatment" if treated[unit] else "control",
+                    model="ctr",
+                    version=1,
+                    bucket=0,
+                    propensity=0.25 if treated[unit] else 0.75,
+                    at=at,
+                    latency_ms=1.0,
+                    candidates=1,
+                    attributes={"device": "phone" if phone[unit] else "desktop"},
+                )
+            )
+            if clicks[visit, unit]:
+                did.append(
+                    Outcome(
+                        outcome_id=f"c{request}",
+                        request_id=request,
+                        name="click",
+                        value=1.0,
+                        at=at + datetime.timedelta(minutes=1),
+                    )
+                )
+    path = tmp_path / "crosses.yaml"
+    path.write_text(DEFINITION)
+    return path
+
+
+def test_an_experiment_tells_what_other_ways_of_giving_its_arms_would_earn(
+    command: Command, experiment: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "phones.csv").write_text(
+        "device,action,probability\nphone,treatment,1\ndesktop,control,1\n"
+    )
+    arguments = ("ope", tmp_path / "log", "--experiment", experiment, "--json")
+
+    _, shown, _ = command(
+        *arguments, "--reward", "click", "--policy", tmp_path / "phones.csv"
+    )
+    code, _, said = command(*arguments, "--reward", "clik", "--policy", "uniform")
+
+    report = json.loads(shown)
+    assert report["overlap"]["units"] == 1200
+    dr = next(e for e in report["estimates"] if e["estimator"] == "dr")
+    assert dr["low"] < 2 * (0.5 * 0.5 + 0.5 * 0.2) < dr["high"]
+    assert dr["difference_low"] > 0
+    assert code == 1
+    assert "has no outcome `clik`. Did you mean `click`?" in said

@@ -1,0 +1,1 @@
+"""What offline figures promised, beside what users did."""
