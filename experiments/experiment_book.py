@@ -80,11 +80,12 @@ class ExperimentBook:
 
     def of_model(self, model: str, at: datetime.datetime) -> list[Experiment]:
         """Those that run on a model at a time, in the order of their ids."""
+        state = self._state  # another thread may reload meanwhile
         return [
             experiment
             for experiment in self._experiments.values()
             if experiment.model == model
-            and experiment.start <= at < self.end(experiment.id)
+            and experiment.start <= at < _end(experiment, state)
         ]
 
     def end(self, name: str) -> datetime.datetime:
