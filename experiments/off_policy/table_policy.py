@@ -130,13 +130,13 @@ class TablePolicy:
         """
         if not self.keys:
             return np.zeros(context.num_rows, np.int64)
-        code, known = _joined(context, self.keys, self.contexts, where)
+        code = _joined(context, self.keys, self.contexts, where)
         if (code < 0).any():
             row = int(np.argmax(code < 0))
             shown = {key: context[key][row].as_py() for key in self.keys}
             raise DataError(
                 f"The policy does not say what it does in the context {shown} (row "
-                f"{row + 1}). It knows {known} contexts.",
+                f"{row + 1}). It knows {len(self.contexts):,} contexts.",
                 where=where,
                 fix="add the context to the policy, or leave its rows out of the log",
             )
@@ -163,7 +163,7 @@ def _joined(
     keys: Sequence[str],
     contexts: Sequence[tuple[str, ...]],
     where: str,
-) -> tuple[Codes, int]:
+) -> Codes:
     """The place of each row's context among those known, -1 for others."""
     code = np.zeros(context.num_rows, np.int64)
     place = np.zeros(len(contexts), np.int64)
@@ -174,11 +174,12 @@ def _joined(
                 where=where,
                 fix="log it, or give a policy that does not look at it",
             )
-        values = list(dict.fromkeys(row[at] for row in contexts))
+        own = pa.array([row[at] for row in contexts], pa.string())
+        values = own.unique().to_pylist()
         of_row = codes_of(text(context[key]), values)
-        place = place * len(values) + [values.index(row[at]) for row in contexts]
+        place = place * len(values) + codes_of(own, values)
         code = np.where((code < 0) | (of_row < 0), -1, code * len(values) + of_row)
     order = np.argsort(place)
     spot = np.minimum(np.searchsorted(place, code, sorter=order), len(place) - 1)
     found = order[spot]
-    return np.where((code >= 0) & (place[found] == code), found, -1), len(contexts)
+    return np.where((code >= 0) & (place[found] == code), found, -1)

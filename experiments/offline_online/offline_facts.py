@@ -20,8 +20,10 @@ def off_policy_facts(report: OffPolicyReport | None) -> dict[str, str]:
         Facts by name; none where nothing was estimated, or the log earned nothing that
         a lift could be relative to.
     """
-    found = report and report.estimate(_ESTIMATOR)
-    if report is None or found is None or report.logged <= 0:
+    if report is None or report.logged <= 0:
+        return {}
+    found = report.estimate(_ESTIMATOR)
+    if found is None:
         return {}
     differences = (found.difference, found.difference_low, found.difference_high)
     return {

@@ -19,6 +19,7 @@ from clickwright.pipeline.report.comparison import (
 )
 from clickwright.pipeline.report.items import item_view
 from clickwright.pipeline.report.numerics import numeric_view
+from clickwright.pipeline.report.off_policy import off_policy_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.serving import serving_view
 from clickwright.pipeline.report.statistics import FeatureStatistics
@@ -166,6 +167,9 @@ def _view(record: RunRecord, figures: dict[str, Figure]) -> dict[str, Any]:
         "ablations": ablation_table(
             test.overall if test else {},
             record.evaluation.ablations if record.evaluation else {},
+        ),
+        "off_policy": off_policy_view(
+            record.evaluation.off_policy if record.evaluation else None
         ),
         "valid": valid,
         "test": test,

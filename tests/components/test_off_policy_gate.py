@@ -1,5 +1,6 @@
 """The gate before a push: its log, its bounds, its place in a run."""
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -10,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 import yaml
+from report_page import Page, table
+from report_record import evaluation, finished_run
 from tiny_shop import CONFIG, SPEC, Shop
 
 from clickwright.components.evaluation import choose_by_model as module
@@ -20,6 +23,7 @@ from clickwright.experiments.off_policy.bandit_log import BanditLog
 from clickwright.experiments.off_policy.estimate_policy import estimate_policy
 from clickwright.pipeline import steps
 from clickwright.pipeline.config import LoadedConfig
+from clickwright.pipeline.report.render import render
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.spec import FeatureSpec
@@ -212,6 +216,29 @@ def test_a_log_that_is_not_there_stops_the_run_before_any_work(shop: Shop) -> No
 
     with pytest.raises(DataError, match="no such log of choices"):
         steps.signatures(LoadedConfig(shop.config), "x")
+
+
+def test_the_report_shows_the_estimates_or_why_there_are_none() -> None:
+    good, few = evidence(0.9), evidence(0.9)
+    few = BanditLog(few.reward[:20], few.propensity[:20], few.target[:20])
+    pages = []
+    for log in (good, few):
+        judged = dataclasses.replace(evaluation(), off_policy=estimate_policy(log))
+        pages.append(Page(render(finished_run(evaluation=judged))))
+
+    rows = {row[0]: row[1:] for row in table(pages[0], "choices of another policy")}
+
+    snips = estimate_policy(good).estimate("snips")
+    assert snips is not None
+    assert list(rows) == ["Estimate", "the log itself", "ips", "snips", "clipped"]
+    assert rows["snips"][:2] == [
+        f"{snips.value:.5g}",
+        f"{snips.low:.4g} to {snips.high:.4g}",
+    ]
+    assert [r[0] for r in table(pages[1], "choices of another policy")][1:] == [
+        "the log itself"
+    ]
+    assert "No off-policy estimate: the weighted log is worth" in pages[1].text
 
 
 def test_a_bad_gate_is_refused_with_its_field(shop: Shop) -> None:
