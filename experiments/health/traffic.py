@@ -27,8 +27,9 @@ def traffic(
 
     Returns:
         `variant`, `version`, `exposures`, `failures` (control answered in the arm's
-        place), `before_start`, `after_end`, `after_now` (in the future, left out
-        of the rest), `first_bucket`, `last_bucket`; by variant, the most frequent version first.
+        place), `before_start`, `after_end`, `after_now` (in the future; not in the
+        rest), `first_bucket`, `last_bucket`; by variant, its most frequent version
+        first.
     """
     return connection.sql(
         """
