@@ -13,6 +13,8 @@ demo: install
 	$(BIN)/clickwright run --out out/demo \
 	    --config configs/marketplace_logistic_regression.yaml \
 	    --config configs/marketplace_deepfm.yaml
+	$(BIN)/clickwright demo-traffic --out out/demo \
+	    --config configs/marketplace_deepfm.yaml
 
 # A file a process: its tests share what they set up. A process needs some 2 GB.
 test: install

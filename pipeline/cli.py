@@ -16,6 +16,7 @@ import typer
 
 from clickwright.pipeline.ab_commands import ab_app
 from clickwright.pipeline.command_options import RootOption, show_error
+from clickwright.pipeline.demo.command import demo_traffic
 from clickwright.pipeline.ope_command import ope
 from clickwright.pipeline.route_command import route
 from clickwright.pipeline.serving_flags import ServingFlags
@@ -446,6 +447,7 @@ def serve(
 
 app.command()(route)
 app.command()(ope)
+app.command()(demo_traffic)
 
 
 @app.command()

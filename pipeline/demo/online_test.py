@@ -13,6 +13,7 @@ import rich.console
 import rich.table
 import yaml
 
+from clickwright.components.experiment.arm_lineage import LINEAGE_FILE
 from clickwright.components.publisher.release_record import CANARY
 from clickwright.experiments.decision.decide import closing_time, decide
 from clickwright.experiments.events.event_log import EventLog
@@ -22,13 +23,13 @@ from clickwright.pipeline import experiment_control, experiment_release
 from clickwright.pipeline.console import watched
 from clickwright.pipeline.demo.online_shop import OnlineShop
 from clickwright.pipeline.demo.router_process import RouterProcess
+from clickwright.pipeline.demo.run_inputs import RunInputs
 from clickwright.pipeline.demo.simulated_clock import SimulatedClock
 from clickwright.pipeline.demo.traffic import Traffic, TrafficResult, unit_of
 from clickwright.pipeline.demo.traffic_options import TrafficOptions
 from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.errors import ConfigError, storage_error
 from clickwright.schemas.experiment import Cuped, Experiment
-from clickwright.schemas.marketplace.source import MarketplaceOptions
 from clickwright.schemas.marketplace.truth import DAY, START
 from clickwright.schemas.serving_files import MODEL_CONFIG_FILE
 from clickwright.schemas.strict_yaml import load
@@ -53,21 +54,15 @@ class OnlineTest:
 
 
 def run_online_test(
-    definition: pathlib.Path,
-    root: pathlib.Path,
-    out: pathlib.Path,
-    shop: MarketplaceOptions,
-    options: TrafficOptions,
-    console: rich.console.Console,
+    inputs: RunInputs, options: TrafficOptions, console: rich.console.Console
 ) -> OnlineTest:
     """Serves the arms, routes simulated users to them, and reports what came of it.
 
+    The experiment runs by the clock of the shop, and starts where the shop's log ends.
+
     Args:
-        definition: YAML of the experiment. It runs by the clock of the shop, and starts
-            where the shop's log ends.
-        root: the serving root that has the arms' models.
-        out: `ab_test` in it is replaced, and `ab_report.html`.
-        shop: the shop that the models were trained on.
+        inputs: what the run before left; of its `out`, `ab_test` and `ab_report.html`
+            are replaced.
         options: size of the traffic.
         console: where the progress goes.
 
@@ -76,17 +71,18 @@ def run_online_test(
         RequestError: a request was not answered.
         MachineError: a folder cannot be written to, or a server does not start.
     """
-    experiment = load(Experiment, definition)
-    _check(experiment, definition, root, shop)
-    folder, page = (out / "ab_test").resolve(), (out / "ab_report.html").resolve()
+    experiment = load(Experiment, inputs.definition)
+    _check(experiment, inputs)
+    root = inputs.root
+    folder, page = inputs.out / "ab_test", inputs.out / "ab_report.html"
     _empty(folder)
     clock = SimulatedClock(experiment.start.timestamp())
     log, definitions = folder / "log", folder / "experiments"
     with contextlib.ExitStack() as stack:
         with watched(console, "Start server, router"):
-            online = OnlineShop(shop, experiment, options)
+            online = OnlineShop(inputs.shop, experiment, options)
             experiment_control.start(
-                _with_covariates(experiment, online, folder),
+                _with_covariates(experiment, inputs.definition, online, folder),
                 definitions,
                 root=str(root),
                 clock=clock.now,
@@ -124,21 +120,23 @@ def run_online_test(
 
 def show(test: OnlineTest, console: rich.console.Console) -> None:
     """Prints what the test found beside the truth, and where everything is."""
-    report, truth = test.report, test.traffic.true_lifts
+    report = test.report
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    for name in ("online", "control", "arm", "lift", "always valid", "true lift", ""):
-        table.add_column(name, justify="left" if name in ("online", "") else "right")
-    known = {(fact.metric, fact.arm): fact for fact in report.truth}
+    table.add_column("online", no_wrap=True)
+    for name in ("lift", "always valid", "true lift"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    truth = {(fact.metric, fact.arm): fact for fact in report.truth}
     for effect in report.effects:
-        fact = known.get((effect.metric, effect.arm))
-        covered = {True: "covered", False: "[red]not covered[/]", None: ""}
+        fact = truth.get((effect.metric, effect.arm))
+        covered = {True: "[green]covered[/]", False: "[red]not covered[/]", None: ""}
         table.add_row(
-            effect.metric,
-            _number(effect.control_mean),
-            _number(effect.arm_mean),
+            f"{effect.metric} of {effect.arm}",
             _percent(effect.lift),
-            f"{_percent(effect.always_low)} to {_percent(effect.always_high)}",
-            _percent(truth.get(effect.metric, {}).get(effect.arm)),
+            "-"
+            if effect.always_low is None
+            else f"{_percent(effect.always_low)} to {_percent(effect.always_high)}",
+            _percent(fact.lift if fact else None),
             covered[fact.always_covered if fact else None],
         )
     console.print(table)
@@ -147,17 +145,13 @@ def show(test: OnlineTest, console: rich.console.Console) -> None:
     console.print(f"A/B report: {test.page}", highlight=False, soft_wrap=True)
 
 
-def _check(
-    experiment: Experiment,
-    definition: pathlib.Path,
-    root: pathlib.Path,
-    shop: MarketplaceOptions,
-) -> None:
+def _check(experiment: Experiment, inputs: RunInputs) -> None:
     """Refuses an experiment that the simulation cannot run.
 
     Raises:
         ConfigError: says what stands against it.
     """
+    definition, root, shop = inputs.definition, inputs.root, inputs.shop
     log_ends = datetime.datetime.fromtimestamp(START + shop.days * DAY, datetime.UTC)
     if experiment.start != log_ends:
         raise ConfigError(
@@ -193,9 +187,12 @@ def _empty(folder: pathlib.Path) -> None:
 
 
 def _with_covariates(
-    experiment: Experiment, shop: OnlineShop, folder: pathlib.Path
+    experiment: Experiment,
+    definition: pathlib.Path,
+    shop: OnlineShop,
+    folder: pathlib.Path,
 ) -> pathlib.Path:
-    """Writes what is known of the users from the log, for CUPED, and who names it."""
+    """Adds what is known of the users from the log, for CUPED, to a copy."""
     covariates = folder / "covariates.parquet"
     pq.write_table(
         pa.table(
@@ -208,15 +205,14 @@ def _with_covariates(
         covariates,
     )
     known = experiment.model_copy(update={"cuped": Cuped(covariates=covariates)})
-    path = folder / f"{experiment.id}.yaml"
+    path = folder / "definition" / f"{experiment.id}.yaml"
     content = known.model_dump(mode="json", exclude_none=True)
     write_text(path, yaml.safe_dump(content, sort_keys=False))
+    lineage = definition.with_name(LINEAGE_FILE)
+    if lineage.exists():
+        write_text(path.with_name(LINEAGE_FILE), lineage.read_text(encoding="utf-8"))
     return path
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1%}"
+    return "-" if value is None else f"{value:+.1%}"
