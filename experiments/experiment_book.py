@@ -42,7 +42,7 @@ class ExperimentBook:
     Once one has started, what deals its units stays as it is: units that changed arms
     would have seen both. So do the primary metric and the rule that ends it. The ramp
     may grow and the end may move. With a new salt and a start that is still to come it
-    begins anew.
+    begins anew; its log still holds what was before.
 
     Args:
         folder: the folder of the YAML files.
@@ -414,5 +414,6 @@ def _changed(what: str, where: str) -> ConfigError:
     return ConfigError(
         what,
         where=where,
-        fix="take the change back, or give a new `hash.salt` and a `start` to come",
+        fix="take the change back, or begin anew: stop this one and start another id; "
+        "or with a new `hash.salt`, a `start` to come and a log of its own",
     )

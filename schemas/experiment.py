@@ -75,6 +75,10 @@ def _duration(value: object) -> object:
 
 
 def _duration_text(value: datetime.timedelta) -> str:
+    for unit in reversed(_UNITS):
+        one = datetime.timedelta(**{_UNITS[unit]: 1})
+        if not value % one:
+            return f"{value // one}{unit}"
     return f"{value // datetime.timedelta(seconds=1)}s"
 
 

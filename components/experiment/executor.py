@@ -75,7 +75,8 @@ class Executor(base_executor.BaseExecutor):
         version = int(pushed.get_string_custom_property(PUSHED_VERSION_PROPERTY))
         root = exec_properties[keys.DESTINATION_KEY]
         template = ExperimentTemplate(json.loads(exec_properties[keys.TEMPLATE_KEY]))
-        experiment = template.filled(version, datetime.datetime.now(datetime.UTC))
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        experiment = template.filled(version, now)
         try:
             versions = versions_of_arms(experiment, served_models(root))
         except ConfigError as error:
@@ -129,7 +130,8 @@ class Executor(base_executor.BaseExecutor):
 
         Metrics are those of the test split, the same rows for both.
         """
-        run, baseline = {}, {}
+        run: Facts = {}
+        baseline: Facts = {}
         context = self._context
         if context is not None and context.pipeline_run_id:
             run["run"] = context.pipeline_run_id

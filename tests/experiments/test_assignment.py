@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -118,7 +119,8 @@ def test_a_growing_ramp_moves_no_unit_between_arms(
 def test_at_a_full_ramp_every_unit_has_an_arm_even_where_floats_do_not_sum_to_1() -> (
     None
 ):
-    experiment = ramped(1.0, **{f"a{n}": 0.1 for n in range(9)}, control=0.1)
+    tenths: dict[str, Any] = {f"a{n}": 0.1 for n in range(9)}
+    experiment = ramped(1.0, control=0.1, **tenths)
 
     assert assign_all(experiment, UNITS, START)["variant"].null_count == 0
 

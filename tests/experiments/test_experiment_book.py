@@ -125,7 +125,7 @@ def test_two_files_with_one_id_are_refused(folder: Folder) -> None:
         folder.book()
 
 
-THIRD = {"arms": arms(control=0.6, treatment=0.4)}
+THIRD: dict[str, Any] = {"arms": arms(control=0.6, treatment=0.4)}
 OTHER_TARGET = {"arms": arms(control=0.5, treatment=0.5)}
 REVERSED = {"arms": dict(reversed(definition_content()["arms"].items()))}
 STRICTER = [{**definition_content()["metrics"][0], "minimum_effect": 0.05}]
