@@ -24,12 +24,8 @@ def arm_totals(
         arms: the arms wanted.
     """
     values = unit_values(units, columns)
-    variant = units["variant"]
-    return {
-        arm: aggregates
-        for arm in arms
-        if (aggregates := totals(values[_is(variant, arm)], columns)) is not None
-    }
+    found = {arm: totals(values[rows_of(units, arm)], columns) for arm in arms}
+    return {arm: total for arm, total in found.items() if total is not None}
 
 
 def unit_values(units: pa.Table, columns: Sequence[str]) -> NDArray[np.float64]:
@@ -63,6 +59,6 @@ def totals(
     )
 
 
-def _is(variant: pa.ChunkedArray, arm: str) -> NDArray[np.bool_]:
+def rows_of(units: pa.Table, arm: str) -> NDArray[np.bool_]:
     """Which rows are of an arm."""
-    return pc.fill_null(pc.equal(variant, arm), False).to_numpy(zero_copy_only=False)
+    return pc.fill_null(pc.equal(units["variant"], arm), False).to_numpy()

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clickwright.experiments.statistics.arm_totals import totals, unit_values
+from clickwright.experiments.statistics.arm_totals import rows_of, totals, unit_values
 from clickwright.experiments.statistics.comparison import (
     compare_totals,
     metric_columns,
@@ -36,26 +36,23 @@ def cumulative(unit_days: pa.Table, experiment: Experiment) -> list[CumulativePo
     names = wanted(columns)
     values = unit_values(unit_days, names)
     unit, first_rows = _numbered(unit_days["unit"])
-    variant = unit_days["variant"].take(pa.array(first_rows)).to_numpy()
+    units = unit_days.take(pa.array(first_rows))
+    of_arm = {arm: rows_of(units, arm) for arm in experiment.arms}
     kept = np.array([name.endswith(BEFORE) for name in names], bool)
-    sums = np.zeros((len(first_rows), len(names)), np.float64)
-    sums[:, kept] = values[first_rows][:, kept]
+    sums = np.where(kept, unit_values(units, names), 0.0)
     values[:, kept] = 0.0
     seen = np.zeros(len(first_rows), bool)
     day = unit_days["day"].to_numpy()
     points = []
     for today in np.unique(day):
         rows = np.flatnonzero(day == today)
-        np.add.at(sums, unit[rows], values[rows])
+        sums[unit[rows]] += values[rows]
         seen[unit[rows]] = True
-        found = {
-            arm: arm_totals
-            for arm in experiment.arms
-            if (arm_totals := totals(sums[seen & (variant == arm)], names)) is not None
-        }
+        found = {arm: totals(sums[seen & own], names) for arm, own in of_arm.items()}
+        known = {arm: total for arm, total in found.items() if total is not None}
         points += [
             CumulativePoint(day=today.astype("datetime64[D]").item(), effect=effect)
-            for effect in compare_totals(found, columns, experiment)
+            for effect in compare_totals(known, columns, experiment)
         ]
     return points
 

@@ -528,16 +528,20 @@ def daily(seed: int, lift_by_age: tuple[float, ...]) -> pa.Table:
     return pa.concat_tables(rows)
 
 
-def test_the_last_cumulative_point_is_the_whole_comparison() -> None:
-    unit_days = daily(0, (0.1,) * 5)
-    experiment = definition(cuped={"days": 14})
+def summed(unit_days: pa.Table) -> pa.Table:
+    """One row a unit."""
     sums = unit_days.group_by(["unit", "variant", "revenue_before"]).aggregate(
         [(name, "sum") for name in ("exposures", "click", "revenue")]
     )
-    whole = compare(
-        sums.rename_columns([name.removesuffix("_sum") for name in sums.column_names]),
-        experiment,
+    return sums.rename_columns(
+        [name.removesuffix("_sum") for name in sums.column_names]
     )
+
+
+def test_the_last_cumulative_point_is_the_whole_comparison() -> None:
+    unit_days = daily(0, (0.1,) * 5)
+    experiment = definition(cuped={"days": 14})
+    whole = compare(summed(unit_days), experiment)
 
     points = cumulative(unit_days, experiment)
 
@@ -563,6 +567,31 @@ def test_an_effect_that_wears_off_is_seen_by_day_since_first_exposure() -> None:
     for found, true in zip(effects, (0.4, 0.2, 0.0), strict=True):
         assert found.effect.lift == pytest.approx(true, abs=0.06)
     assert effects[2].effect.units_control == 1000
+
+
+def test_a_past_unknown_for_some_units_weighs_units_and_not_their_days() -> None:
+    unit_days = daily(2, (0.1, 0.1))
+    past = unit_days["revenue_before"].to_numpy().copy()
+    unknown = np.array([unit[-1] == "3" for unit in unit_days["unit"].to_pylist()])
+    past[unknown] = np.nan
+    at = unit_days.column_names.index("revenue_before")
+    some = unit_days.set_column(at, "revenue_before", pa.array(past, from_pandas=True))
+    experiment = definition(cuped={"days": 14})
+
+    whole = compare(summed(some), experiment)
+
+    last = cumulative(some, experiment)[-1].effect
+    assert last.metric == whole[-1].metric
+    assert last.difference == pytest.approx(whole[-1].difference)
+
+
+def test_no_days_have_no_points() -> None:
+    none = daily(3, (0.1,)).slice(0, 0)
+    experiment = definition(slices=["device"])
+
+    assert cumulative(none, experiment) == []
+    assert by_day(none, experiment) == []
+    assert by_slice(none.append_column("device", none["unit"]), experiment) == []
 
 
 def test_a_slice_with_another_effect_is_found_and_others_are_not() -> None:
