@@ -160,7 +160,7 @@ def effect(
         units.mean(columns.numerator) / units.mean(columns.denominator)
         for units in (control, treated)
     ]
-    shown = _shown(*plain_means, scale)
+    shown = _shown(plain_means[0], plain_means[1], scale)
     # Rounding gives values that are all the same a spread, too.
     rounding = _ROUNDING * max(map(abs, plain_means))
     if math.sqrt(sum(variances)) <= rounding:

@@ -114,7 +114,7 @@ def found(units: Any, experiment: Experiment, metric: str = "ctr") -> Effect:
 # Golden numbers: gbstats 0.8, TwoSidedTTest and SequentialTwoSidedTTest with their
 # defaults, on SampleMeanStatistic, RatioStatistic and RegressionAdjustedStatistic
 # (theta by compute_theta) of `arithmetic_units`; differences are absolute.
-GOLDEN = {
+GOLDEN: dict[str, dict[str, Any]] = {
     "ctr": {
         "difference": -0.00025953731731931384,
         "interval": (-0.023579800941128395, 0.023060726306489768),
@@ -146,7 +146,7 @@ GOLDEN = {
 def test_effects_are_those_of_gbstats(name: str) -> None:
     golden = GOLDEN[name]
     adjusted = name == "cuped"
-    experiment = definition(**({"cuped": {"days": 14}} if adjusted else {}))
+    experiment = definition(cuped={"days": 14} if adjusted else None)
     metric = "revenue_per_user" if adjusted else name
 
     effect = found(arithmetic_units(), experiment, metric)
