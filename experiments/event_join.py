@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import pathlib
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -119,7 +120,13 @@ class EventJoin:
             )
             number = found["number"].to_numpy()
             found = found.drop_columns(["number"])
-            return self._with_auc(found, number, "0", 1)
+            return self._with_auc(
+                found,
+                number,
+                "SELECT unit, number AS key FROM unit "
+                "WHERE NOT crossed AND unit IN (SELECT unit FROM positive)",
+                "e.unit = g.unit",
+            )
 
     def unit_days(self) -> pa.Table:
         """One row a unit and day of its exposures, by unit and day.
@@ -140,9 +147,15 @@ class EventJoin:
                 f"FROM unit_day d JOIN unit u USING (number) {self._join_before()} "
                 "ORDER BY d.number, d.day"
             )
-            key = found["unit"].to_numpy() * (last - first + 1)
-            key = key + found["day"].to_numpy() - first
-            found = self._with_auc(found, key, f"e.day - {first}", last - first + 1)
+            width = last - first + 1
+            found = self._with_auc(
+                found,
+                found["unit"].to_numpy() * width + found["day"].to_numpy() - first,
+                "SELECT DISTINCT unit, p.day, "
+                f"u.number * {width} + p.day - {first} AS key "
+                "FROM positive p JOIN unit u USING (unit) WHERE NOT u.crossed",
+                "e.unit = g.unit AND e.day = g.day",
+            )
         at = found.schema.get_field_index("day")
         return found.set_column(
             at, "day", found["day"].cast(pa.int32()).cast(pa.date32())
@@ -216,7 +229,7 @@ class EventJoin:
         self.connection.execute(
             "CREATE TEMP VIEW own AS SELECT request_id, unit, variant, "
             f'epoch_us("at") AS micros, epoch_us("at") // {_DAY} AS day, latency_ms, '
-            "failed_variant, scores, attributes FROM every_exposure "
+            "failed_variant, candidates, scores, attributes FROM every_exposure "
             f"WHERE experiment = '{self.experiment.id}' AND NOT override "
             f'AND epoch_us("at") <= {self._until}'
         )
@@ -377,54 +390,56 @@ class EventJoin:
         self._has_days = True
 
     def _with_auc(
-        self, rows: pa.Table, key: NDArray[np.int64], day: str, days: int
+        self, rows: pa.Table, key: NDArray[np.int64], groups: str, match: str
     ) -> pa.Table:
-        """Adds the AUC of each group: `unit number * days + day` is the row's `key`."""
+        """Adds the AUC of each row's items.
+
+        Args:
+            rows: what it is added to.
+            key: [rows] ascending.
+            groups: query of the groups that have positive items: their `key` and the
+                columns that `match` compares.
+            match: which exposures `e` belong to a group `g`.
+        """
         if self._label is None:
             return rows
         weight, auc = np.zeros(len(key)), np.zeros(len(key))
-        for group, value, items in self._aucs(day, days):
+        for group, value, items in self._aucs(groups, match):
             at = np.searchsorted(key, group)
             weight[at], auc[at] = items, value
         rows = rows.append_column("auc_weight", pa.array(weight))
         return rows.append_column("auc_weighted", pa.array(auc * weight))
 
-    def _aucs(self, day: str, days: int) -> Any:
-        positive = (
-            f"name = '{self._label}' AND value > 0 AND position IS NOT NULL "
-            "AND request_id IS NOT NULL"
+    def _aucs(self, groups: str, match: str) -> Iterator[tuple[Any, Any, Any]]:
+        """Key, AUC and items of groups, some groups at a time."""
+        self.connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS positive AS SELECT request_id, "
+            "any_value(unit) AS unit, any_value(day) AS day, "
+            f"list(DISTINCT position) AS positions FROM counted "
+            f"WHERE name = '{self._label}' AND value > 0 AND position IS NOT NULL "
+            "AND request_id IS NOT NULL GROUP BY request_id"
         )
-        scored = (
-            "FROM own e JOIN unit u USING (unit) WHERE NOT u.crossed AND "
-            f"e.scores IS NOT NULL AND e.unit IN (SELECT unit FROM counted "
-            f"WHERE {positive})"
-        )
-        ((items, units),) = self._rows(
-            f"SELECT coalesce(sum(len(e.scores)), 0)::BIGINT, count(DISTINCT u.number) "
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE scored AS {groups}")
+        scored = f"FROM own e JOIN scored g ON {match}"
+        ((items, last),) = self._rows(
+            "SELECT coalesce(sum(e.candidates), 0)::BIGINT, coalesce(max(g.key), 0) "
             f"{scored}"
         )
-        passes = max(-(-items // _AT_A_TIME), -(-units * days // 2**31), 1)
+        passes = max(-(-items // _AT_A_TIME), last // 2**31 + 1)
         for number in range(passes):
             reader = self.connection.sql(
-                f"SELECT (u.number // {passes}) * {days} + {day} AS number, e.scores, "
-                f"p.positions FROM own e JOIN unit u USING (unit) "
-                "LEFT JOIN (SELECT request_id, list(DISTINCT position) AS positions "
-                f"FROM counted WHERE {positive} GROUP BY 1) p USING (request_id) "
-                "WHERE NOT u.crossed AND e.scores IS NOT NULL AND e.unit IN "
-                f"(SELECT unit FROM counted WHERE {positive}) "
-                f"AND u.number % {passes} = {number}"
+                f"SELECT g.key // {passes} AS key, e.scores, p.positions {scored} "
+                "LEFT JOIN positive p USING (request_id) "
+                f"WHERE e.scores IS NOT NULL AND g.key % {passes} = {number}"
             ).to_arrow_reader(2**17)
-            keys = [
-                score_keys(
-                    batch["number"].to_numpy(), batch["scores"], batch["positions"]
-                )
+            parts = [
+                score_keys(batch["key"].to_numpy(), batch["scores"], batch["positions"])
                 for batch in reader
             ]
-            joined = np.concatenate([np.empty(0, np.uint64), *keys])
-            del keys
-            group, auc, weight = group_aucs(joined)
-            unit = group // days * passes + number
-            yield unit * days + group % days, auc, weight
+            keys = np.concatenate([np.empty(0, np.uint64), *parts])
+            del parts
+            group, auc, weight = group_aucs(keys)
+            yield group * passes + number, auc, weight
 
     def _day_columns(self) -> list[str]:
         return [*EXPOSURE_COUNTS, *self.experiment.outcomes]

@@ -4,8 +4,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-_SLICE = 2**22  # keys that are looked at together
-
 
 def score_keys(
     group: NDArray[np.int64], scores: pa.Array, positions: pa.Array
@@ -43,8 +41,8 @@ def group_aucs(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Computes the AUC of each group that has positive and negative items.
 
-    With items of one score as a block b of p_b positives and n_b negatives:
-    AUC = sum_b p_b (n_{below b} + n_b / 2) / (P N).
+    With r_i the rank of positive item i in its group, from 0, ties sharing their mean
+    rank: AUC = (sum_i r_i - P (P - 1) / 2) / (P N).
 
     Args:
         keys: as `score_keys` packs them; sorted in place.
@@ -53,39 +51,21 @@ def group_aucs(
         Of these groups [G], ascending: their number, AUC and items.
     """
     keys.sort()
-    found = []
-    start = 0
-    while start < len(keys):
-        stop = min(start + _SLICE, len(keys))
-        if stop < len(keys):  # to the end of the group
-            last = (int(keys[stop - 1]) >> 33) + 1
-            stop += int(np.searchsorted(keys[stop:], np.uint64(last << 33)))
-        found.append(_sorted_aucs(keys[start:stop]))
-        start = stop
-    if not found:
-        return np.empty(0, np.int64), np.empty(0), np.empty(0)
-    group, auc, weight = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return group, auc, weight
+    # Positive items are few: what is looked up for them alone costs little.
+    positive = keys[np.flatnonzero(keys & np.uint64(1))]
+    below = np.searchsorted(keys, positive ^ np.uint64(1))
+    through = np.searchsorted(keys, positive, side="right")
+    group = positive >> np.uint64(33)
+    first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
+    group = group[first]
+    start = np.searchsorted(keys, group << np.uint64(33))
+    items = np.searchsorted(keys, (group + np.uint64(1)) << np.uint64(33)) - start
+    positives = np.diff(np.append(first, len(positive)))
+    ranks = 0.5 * (below + through - 1) - np.repeat(start, positives)
+    sums = np.add.reduceat(ranks, first) if len(first) else np.empty(0)
 
-
-def _sorted_aucs(
-    keys: NDArray[np.uint64],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    positive = (keys & np.uint64(1)).astype(np.int64)
-    scores = keys >> np.uint64(1)
-    blocks = np.flatnonzero(np.append(True, scores[1:] != scores[:-1]))
-    block_positives = np.add.reduceat(positive, blocks)
-    block_negatives = np.add.reduceat(1 - positive, blocks)
-    group = (keys[blocks] >> np.uint64(33)).astype(np.int64)
-
-    first = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
-    below = np.cumsum(block_negatives) - block_negatives
-    below -= np.repeat(below[first], np.diff(np.append(first, len(blocks))))
-    ordered = block_positives * (below + 0.5 * block_negatives)
-
-    positives = np.add.reduceat(block_positives, first)
-    negatives = np.add.reduceat(block_negatives, first)
-    both = (positives > 0) & (negatives > 0)
-    pairs = (positives * negatives)[both]
-    auc = np.add.reduceat(ordered, first)[both] / pairs
-    return group[first][both], auc, (positives + negatives)[both].astype(np.float64)
+    negatives = items - positives
+    both = negatives > 0
+    auc = (sums - 0.5 * positives * (positives - 1))[both]
+    auc /= (positives * negatives)[both]
+    return group[both].astype(np.int64), auc, items[both].astype(np.float64)

@@ -42,21 +42,20 @@ class EventStore:
         """Files of Parquet, oldest first; younger records are not in them yet."""
         return self.snapshot()[0]
 
-    def snapshot(self) -> tuple[list[pathlib.Path], pa.Table]:
+    def snapshot(self) -> tuple[list[pathlib.Path], list[pa.Table]]:
         """All records of one moment, ids that were logged twice included.
 
         Returns:
-            Files of Parquet, and the records that are in none of them.
+            Files of Parquet; and the records that are in none of them, a table a
+            segment, with `file`, its path, and `row`, their place in it.
         """
-        empty = frames.SCHEMAS[self.kind].empty_table()
         while self.folder.is_dir():
             found = files.list_files(self.folder)
             try:
-                tables = [self._live(path) for path in found.segments]
+                return found.parts, [self._live(path) for path in found.segments]
             except FileNotFoundError:
                 continue  # it became Parquet meanwhile
-            return found.parts, pa.concat_tables([empty, *tables])
-        return [], empty
+        return [], []
 
     def relation(
         self, connection: duckdb.DuckDBPyConnection
@@ -76,7 +75,8 @@ class EventStore:
     ) -> tuple[duckdb.DuckDBPyRelation, int]:
         """As `relation`, and how many records are left out for a repeated id."""
         parts, live = self.snapshot()
-        columns = ", ".join(f'"{name}"' for name in live.schema.names)
+        schema = frames.SCHEMAS[self.kind]
+        columns = ", ".join(f'"{name}"' for name in schema.names)
         prefix = f"{self.kind}s_{next(_names)}"
         sources = []
         if parts:
@@ -86,12 +86,10 @@ class EventStore:
                 f"FROM read_parquet([{paths}], filename = true, "
                 "file_row_number = true)"
             )
-        if live.num_rows or not parts:
-            connection.register(
-                f"{prefix}_live",
-                live.append_column("row", pa.array(range(live.num_rows), pa.int64())),
-            )
-            sources.append(f"SELECT {columns}, row, '~' AS file FROM {prefix}_live")
+        if live or not parts:
+            empty = _placed(schema.empty_table(), "")
+            connection.register(f"{prefix}_live", pa.concat_tables([empty, *live]))
+            sources.append(f"SELECT {columns}, row, file FROM {prefix}_live")
         everything = " UNION ALL ".join(sources)
         key = f'"{frames.IDS[self.kind]}"'
         with reading(self.folder):
@@ -131,10 +129,16 @@ class EventStore:
         data = path.read_bytes()
         _, end = frames.whole(data)
         try:
-            return frames.table(data[:end], self.kind)
+            return _placed(frames.table(data[:end], self.kind), str(path))
         except pa.ArrowException as error:
             raise DataError(
                 f"The segment cannot be read: {error}.",
                 where=str(path),
                 fix="move the file away; its records are lost",
             ) from error
+
+
+def _placed(rows: pa.Table, file: str) -> pa.Table:
+    """Adds where the rows lie, so that of records with one id the same one counts."""
+    rows = rows.append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    return rows.append_column("file", pa.repeat(file, rows.num_rows))
