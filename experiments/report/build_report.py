@@ -1,6 +1,7 @@
 """From the logs of an experiment to its report."""
 
 import datetime
+import logging
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -22,6 +23,8 @@ from clickwright.experiments.statistics.novelty import by_day
 from clickwright.experiments.statistics.slices import by_slice
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.experiment import Experiment, Target
+
+progress = logging.getLogger("clickwright.progress")
 
 
 def build_report(
@@ -55,11 +58,14 @@ def build_report(
         MachineError: memory or disk do not suffice.
     """
     at = at or datetime.datetime.now(datetime.UTC)
+    progress.info("joining", extra={"detail": "outcomes to exposures"})
     with EventJoin(experiment, exposures, outcomes, at) as join:
+        progress.info("summing", extra={"detail": "units and their days"})
         units = join.units()
         days = join.unit_days()
         joined = join.report()
         answered = traffic(join.connection, join.exposures, experiment, at)
+    progress.info("comparing", extra={"detail": f"arms of {units.num_rows:,} units"})
     effects = tuple(compare(units, experiment))
     report = AbReport(
         experiment=experiment,
