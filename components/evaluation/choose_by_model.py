@@ -55,13 +55,14 @@ def choose_by_model(gate: OffPolicyGate, spec: FeatureSpec, model: str) -> Bandi
         )
     chance = gate.policy.probabilities(scores, decision)
     rows = np.flatnonzero(chosen)
+    expected = np.bincount(decision, chance * scores).astype(np.float64)
     return BanditLog(
         reward=_floats(table[gate.reward])[rows],
         propensity=_floats(table[gate.propensity])[rows],
         target=chance[rows],
         unit=None if gate.unit is None else _codes(table[gate.unit])[rows],
         predicted=scores[rows],
-        predicted_target=np.bincount(decision, chance * scores)[decision[rows]],
+        predicted_target=expected[decision[rows]],
     )
 
 

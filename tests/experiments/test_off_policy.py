@@ -224,7 +224,9 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
 def test_rows_of_one_unit_are_no_evidence_of_their_own() -> None:
     log = drawn(300, 0)
     again = BanditLog(
-        *(np.repeat(part, 9) for part in (log.reward, log.propensity, log.target)),
+        np.repeat(log.reward, 9),
+        np.repeat(log.propensity, 9),
+        np.repeat(log.target, 9),
         unit=np.repeat(np.arange(300), 9),
     )
 
