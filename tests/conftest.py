@@ -42,7 +42,9 @@ def command(
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    if report_browser.CHROMIUM is None or report_browser.DRIVER is None:
+    program, driver = report_browser.CHROMIUM, report_browser.DRIVER
+    if program is None or driver is None:
         pytest.skip("chromium and chromedriver are not installed")
-    with report_browser.chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
+    profile = tmp_path_factory.mktemp("profile")
+    with report_browser.chromium(program, driver, profile) as started:
+        yield started

@@ -72,19 +72,21 @@ return Array.from(document.querySelectorAll(".chart"), (chart) => {
 
 
 @contextmanager
-def chromium(profile: pathlib.Path) -> Iterator[webdriver.Chrome]:
-    """A browser; its absence is the caller's to see: `CHROMIUM`, `DRIVER`."""
+def chromium(
+    browser: str, driver: str, profile: pathlib.Path
+) -> Iterator[webdriver.Chrome]:
+    """A browser with a profile of its own."""
     options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
+    options.binary_location = browser
     for flag in FLAGS:
         options.add_argument(flag)
     options.add_argument(f"--user-data-dir={profile}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    started = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        yield driver
+        yield started
     finally:
-        driver.quit()
+        started.quit()
 
 
 class Opened:

@@ -50,7 +50,8 @@ def _enough(units: pa.Table, experiment: Experiment) -> Check:
 def _outcomes(units: pa.Table, experiment: Experiment) -> Check:
     """Outcomes that no metric can do without have arrived, for every arm."""
     needed = set(experiment.primary.columns)
-    absent, silent = [], []
+    absent: list[str] = []
+    silent: list[str] = []
     nothing = pa.repeat(True, units.num_rows)
     for name in experiment.outcomes:
         none = pc.equal(pc.fill_null(units[name], 0.0), 0.0)

@@ -18,6 +18,7 @@ from clickwright.experiments.report.build_report import build_report
 from clickwright.experiments.report.render import render, write_report
 from clickwright.experiments.statistics.effect import Effect
 from clickwright.schemas.errors import DataError
+from clickwright.schemas.events import Exposure, Outcome
 from clickwright.schemas.experiment import Experiment
 from clickwright.schemas.strict_yaml import parse
 
@@ -66,7 +67,8 @@ def definition(**changes: Any) -> Experiment:
 def log(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Four days of 400 units, of which the treatment's click twice as often."""
     random = np.random.default_rng(5)
-    shown, done = [], []
+    shown: list[Exposure] = []
+    done: list[Outcome] = []
     for unit in range(UNITS):
         treated = unit % 2 == 1
         for _ in range(1 + random.poisson(3)):

@@ -24,7 +24,7 @@ def units(counts: dict[str, int] = COUNTS, **columns: Any) -> pa.Table:
     total = len(variant)
     random = np.random.default_rng(0)
     shuffled = random.permutation(total)
-    values = {
+    values: dict[str, Any] = {
         "first_at": [START + datetime.timedelta(days=i % 5) for i in range(total)],
         "exposures": np.full(total, 10.0),
         "errors": np.zeros(total),
@@ -43,7 +43,7 @@ def units(counts: dict[str, int] = COUNTS, **columns: Any) -> pa.Table:
     return found.set_column(at, "first_at", found["first_at"].cast(moment))
 
 
-def traffic(**changes: dict[str, Any]) -> pa.Table:
+def traffic(**changes: Any) -> pa.Table:
     """One row an arm; `changes` are by arm, a list makes several rows of it."""
     buckets = {
         "control": (5, 3_990),
