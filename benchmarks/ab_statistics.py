@@ -11,16 +11,32 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
 import rich.console
 import rich.progress
 import rich.table
 import typer
-from ab_trials import Trial, definition, population, trial, units_of
+from ab_trials import DAYS, Trial, definition, population, trial, units_of
+from document_parts import table
+from scipy import stats
 
+from clickwright.experiments.health.sample_ratio import SampleRatio
 from clickwright.experiments.statistics.baseline import Baseline
+from clickwright.experiments.statistics.comparison import compare
 from clickwright.experiments.statistics.planning import detectable_effect
+from clickwright.schemas.experiment import Experiment
+from clickwright.schemas.strict_yaml import parse
 
 POWER = 0.8
+_HEADER = ("figure", "found", "standard error", "should be")
+_INTRODUCTION = """# Statistics of A/B tests
+
+Written by `benchmarks/ab_statistics.py`. People come back, differ, and are dealt to the \
+arms by the router's own hash; each experiment is looked at after each day. The lift of \
+the A/B tests is the one that the plan says a fixed test finds in 80 of 100. CTR is the \
+primary metric, a ratio; revenue per user shows what covariates take away; latency is \
+worse by exactly the margin of its guardrail."""
 console = rich.console.Console()
 
 
@@ -32,8 +48,12 @@ def main(
         int, typer.Option(help="People who may come, an experiment.", min=500)
     ] = 2000,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    cookie_cats: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="cookie_cats.csv, a real experiment, to be judged as well."),
+    ] = None,
     markdown: Annotated[
-        pathlib.Path | None, typer.Option(help="Where to write the table as well.")
+        pathlib.Path | None, typer.Option(help="Where to write the document as well.")
     ] = None,
     record: Annotated[
         pathlib.Path | None, typer.Option(help="Where to write the figures as JSON.")
@@ -60,7 +80,18 @@ def main(
         "A/B", range(experiments, 2 * experiments), people, lift or 0.0, workers
     )
     figures = _figures(same, other, lift or 0.0, float(correlation**2))
-    _show(figures, experiments, statistics.mean(t.units for t in same), lift, markdown)
+    units = statistics.mean(t.units for t in same)
+    title = (
+        f"{experiments:,} A/A and {experiments:,} A/B tests of {units:,.0f} units, "
+        f"{DAYS} days; lift of the A/B tests {lift or 0.0:.2%}"
+    )
+    lines = _lines(figures, experiments)
+    _show(title, lines)
+    if markdown is not None:
+        parts = [_INTRODUCTION, f"## {title}", table(_HEADER, lines).rstrip()]
+        if cookie_cats is not None:
+            parts += _cookie_cats(cookie_cats)
+        markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     if record is not None:
         record.write_text(
             json.dumps({name: value for name, value, _ in figures}, indent=2) + "\n",
@@ -118,8 +149,8 @@ def _figures(
             "5 % +- 1.4",
         ),
         (
-            "guardrail breached at the margin on some day",
-            _rate(both, lambda t: t.breached),
+            "A/A: guardrail breached at the margin on some day",
+            _rate(same, lambda t: t.breached),
             "<= 5 %",
         ),
         (
@@ -152,15 +183,10 @@ def _figures(
     ]
 
 
-def _show(
-    figures: list[tuple[str, float, str]],
-    experiments: int,
-    units: float,
-    lift: float | None,
-    markdown: pathlib.Path | None,
-) -> None:
-    header = ("figure", "found", "standard error", "should be")
-    lines = [
+def _lines(
+    figures: list[tuple[str, float, str]], experiments: int
+) -> list[tuple[str, ...]]:
+    return [
         (
             name,
             f"{value:.1%}",
@@ -169,19 +195,88 @@ def _show(
         )
         for name, value, should in figures
     ]
-    table = rich.table.Table(
-        title=f"{experiments:,} A/A and {experiments:,} A/B tests of {units:,.0f} "
-        f"units, 14 days; lift of the A/B tests {lift or 0:.2%}"
-    )
-    for column in header:
-        table.add_column(column)
+
+
+def _show(title: str, lines: list[tuple[str, ...]]) -> None:
+    shown = rich.table.Table(title=title)
+    for column in _HEADER:
+        shown.add_column(column)
     for line in lines:
-        table.add_row(*line)
-    console.print(table)
-    if markdown is not None:
-        rows = (header, ("---",) * len(header), *lines)
-        text = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-        markdown.write_text(text + "\n", encoding="utf-8")
+        shown.add_row(*line)
+    console.print(shown)
+
+
+def _cookie_cats(path: pathlib.Path) -> list[str]:
+    """What the library and scipy find in a game's log, side by side."""
+    read = pyarrow.csv.read_csv(path)
+    moved = read["test_version"].to_numpy() == "gate_40"
+    names = ("retention_1", "retention_7")
+    kept = {name: read[name].to_numpy().astype(float) for name in names}
+    content = definition("cookie cats").model_dump(mode="json", exclude={"cuped"})
+    content["metrics"] = [
+        {
+            "name": name,
+            "kind": "mean",
+            "value": name,
+            "role": role,
+            "minimum_effect": 0.02,
+        }
+        for name, role in zip(names, ("secondary", "primary"), strict=True)
+    ]
+    variant = np.where(moved, "treatment", "control")
+    units = pa.table(kept | {"variant": variant})
+    effects = compare(units, parse(Experiment, content, "benchmark"))
+    counts = {"control": int((~moved).sum()), "treatment": int(moved.sum())}
+    ratio = SampleRatio(counts, dict.fromkeys(counts, 0.5)).p_value
+    z = (counts["treatment"] - counts["control"]) / math.sqrt(len(moved))
+    lines = [
+        (
+            "sample ratio",
+            f"{counts['control']:,}",
+            f"{counts['treatment']:,}",
+            *[""] * 5,
+            f"{ratio:.6f}",
+            f"{2 * stats.norm.sf(abs(z)):.6f}",
+        )
+    ]
+    for effect in effects:
+        value = kept[effect.metric]
+        test = stats.ttest_ind(value[moved], value[~moved], equal_var=False)
+        theirs = test.confidence_interval()
+        ours = effect.difference_low or 0.0, effect.difference_high or 0.0
+        lines.append(
+            (
+                effect.metric,
+                f"{effect.control_mean:.4f}",
+                f"{effect.arm_mean:.4f}",
+                f"{100 * ours[0]:.3f} to {100 * ours[1]:.3f}",
+                f"{100 * theirs.low:.3f} to {100 * theirs.high:.3f}",
+                f"{effect.lift:.2%}",
+                f"{effect.lift_low:.2%} to {effect.lift_high:.2%}",
+                f"{effect.always_low:.2%} to {effect.always_high:.2%}",
+                f"{effect.p_value:.6f}",
+                f"{test.pvalue:.6f}",
+            )
+        )
+    header = (
+        "",
+        "gate 30",
+        "gate 40",
+        "difference, points",
+        "by scipy",
+        "lift",
+        "at a fixed horizon",
+        "always valid",
+        "p",
+        "by scipy",
+    )
+    what = (
+        "A game moved its first gate from level 30 to level 40 for half of its "
+        f"{len(moved):,} new players. Retention is whether a player came back after 1 or "
+        "7 days. scipy: Welch's test, and the normal distribution for the sample ratio, "
+        "which raises no alarm before p < 0.001."
+    )
+    return ["## Cookie Cats", what, table(header, lines).rstrip()]
 
 
 def _rate(trials: Iterable[Trial], holds: Callable[[Trial], bool]) -> float:

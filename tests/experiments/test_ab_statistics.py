@@ -715,7 +715,7 @@ def test_a_thousand_simulated_experiments_keep_what_is_promised(
     assert figures["A/A: always-valid test rejects on some day"] <= 0.05
     assert figures["A/A: sample ratio p < 0.05"] == pytest.approx(0.05, abs=0.014)
     assert figures["A/A: sample ratio alarm at p < 0.001"] <= 0.004
-    assert figures["guardrail breached at the margin on some day"] <= 0.05
+    assert figures["A/A: guardrail breached at the margin on some day"] <= 0.05
     assert figures["A/B: 95 % interval covers the lift"] == pytest.approx(
         0.95, abs=0.014
     )
