@@ -173,4 +173,4 @@ def _write(artifact: types.Artifact, experiment: Experiment) -> None:
 def _leave_empty(artifact: types.Artifact, reason: str) -> None:
     artifact.set_int_custom_property(keys.DEFINED_PROPERTY, 0)
     artifact.set_string_custom_property(keys.REASON_PROPERTY, reason)
-    progress.info("no experiment", extra={"detail": reason})
+    progress.info("not defined", extra={"detail": f"no experiment: {reason}"})
