@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import tea_tasting.aggr
 import tea_tasting.metrics
+from tea_tasting.metrics.mean import MeanResult
 
 from clickwright.experiments.statistics.arm_totals import arm_totals
 from clickwright.experiments.statistics.confidence_sequence import (
@@ -151,68 +152,59 @@ def effect(
     ):
         return empty
     columns, coefficient = columns.useful(control, treated)
-    scale = metric.scale if isinstance(metric, RatioMetric) else 1.0
+    plain = [
+        units.mean(columns.numerator) / units.mean(columns.denominator)
+        for units in (control, treated)
+    ]
     variances = [
         columns.variance(units, coefficient) / units.count()
         for units in (control, treated)
     ]
-    plain_means = [
-        units.mean(columns.numerator) / units.mean(columns.denominator)
-        for units in (control, treated)
-    ]
-    shown = _shown(plain_means[0], plain_means[1], scale)
+    difference = plain[1] - plain[0]
     # Rounding gives values that are all the same a spread, too.
-    rounding = _ROUNDING * max(map(abs, plain_means))
-    if math.sqrt(sum(variances)) <= rounding:
-        difference = plain_means[1] - plain_means[0]
-        if abs(difference) <= rounding:
-            return empty.model_copy(update=shown)
+    rounding = _ROUNDING * max(map(abs, plain))
+    found: dict[str, Any] = {}
+    if math.sqrt(sum(variances)) > rounding:
+        result = tea_tasting.metrics.RatioOfMeans(
+            *columns.names, confidence_level=1 - experiment.stopping.alpha
+        ).analyze_aggregates(control, treated)
+        means = _Means(
+            float(result.control),
+            variances[0],
+            float(result.treatment),
+            variances[1],
+            _shared_variance(control + treated, columns, coefficient),
+        )
+        found = _once(means, result, metric)
+        if columns.adjusted:
+            unadjusted = sum(
+                units.ratio_var(columns.numerator, columns.denominator) / units.count()
+                for units in (control, treated)
+            )
+            reduction = 1 - means.se**2 / unadjusted
+            found |= {"cuped": True, "variance_reduction": reduction}
+    elif abs(difference) > rounding:
         # An arm that always fails must be seen: each arm gets the spread that one
         # more unit like those of the other would give it.
         spread = [(difference / units.count()) ** 2 for units in (control, treated)]
-        means = _Means(plain_means[0], spread[0], plain_means[1], spread[1], 0.0)
-        always = _always(means, control.count(), treated.count(), metric, experiment)
-        return empty.model_copy(update=shown | always)
-    result = tea_tasting.metrics.RatioOfMeans(
-        *columns.names, confidence_level=1 - experiment.stopping.alpha
-    ).analyze_aggregates(control, treated)
-    both = control + treated
-    means = _Means(
-        float(result.control),
-        variances[0],
-        float(result.treatment),
-        variances[1],
-        _shared_variance(both, columns, coefficient),
-    )
-    found = _shown(means.control, means.arm, scale)
-    critical = (float(result.effect_size_ci_upper) - means.difference) / means.se
+        means = _Means(plain[0], spread[0], plain[1], spread[1], 0.0)
+    else:
+        means = _Means(plain[0], 0.0, plain[1], 0.0, 0.0)
+    enough = experiment.stopping.minimum_units
+    if means.se > 0 and min(control.count(), treated.count()) >= enough:
+        units = control.count() + treated.count()
+        found |= _always(means, units, metric, experiment)
+    scale = _scale(metric)
     found |= {
-        "se": means.se * scale,
-        "difference_low": (means.difference - critical * means.se) * scale,
-        "difference_high": (means.difference + critical * means.se) * scale,
-        "p_value": min(float(result.pvalue), 1.0),
+        "control_mean": means.control * scale,
+        "arm_mean": means.arm * scale,
+        "difference": means.difference * scale,
     }
-    fixed = means.lift_bounds(critical)
-    if fixed:
-        found |= {"lift": means.arm / means.control - 1}
-        found |= {"lift_low": fixed[0], "lift_high": fixed[1]}
-    if columns.adjusted:
-        plain = sum(
-            units.ratio_var(columns.numerator, columns.denominator) / units.count()
-            for units in (control, treated)
-        )
-        found |= {"cuped": True, "variance_reduction": 1 - means.se**2 / plain}
-    found |= _always(means, control.count(), treated.count(), metric, experiment)
     return empty.model_copy(update=found)
 
 
-def _shown(control: float, arm: float, scale: float) -> dict[str, Any]:
-    """The fields of an effect that need no spread."""
-    return {
-        "control_mean": control * scale,
-        "arm_mean": arm * scale,
-        "difference": (arm - control) * scale,
-    }
+def _scale(metric: Metric) -> float:
+    return metric.scale if isinstance(metric, RatioMetric) else 1.0
 
 
 class _Means(NamedTuple):
@@ -236,13 +228,27 @@ class _Means(NamedTuple):
         return lift_bounds(*self, critical)
 
 
+def _once(means: _Means, result: MeanResult, metric: Metric) -> dict[str, Any]:
+    """The fields of an effect that hold at one look."""
+    scale = _scale(metric)
+    critical = (float(result.effect_size_ci_upper) - means.difference) / means.se
+    found: dict[str, Any] = {
+        "se": means.se * scale,
+        "difference_low": (means.difference - critical * means.se) * scale,
+        "difference_high": (means.difference + critical * means.se) * scale,
+        "p_value": min(float(result.pvalue), 1.0),
+    }
+    if bounds := means.lift_bounds(critical):
+        found |= {"lift": means.arm / means.control - 1}
+        found |= {"lift_low": bounds[0], "lift_high": bounds[1]}
+    return found
+
+
 def _always(
-    means: _Means, in_control: int, in_arm: int, metric: Metric, experiment: Experiment
+    means: _Means, units: int, metric: Metric, experiment: Experiment
 ) -> dict[str, float | bool]:
     """The fields of an effect that hold at all looks at once."""
-    if min(in_control, in_arm) < experiment.stopping.minimum_units:
-        return {}
-    units, alpha = in_control + in_arm, experiment.stopping.alpha
+    alpha = experiment.stopping.alpha
     critical = two_sided_critical(units, alpha / len(treatments(experiment)))
     found: dict[str, float | bool] = {
         "always_significant": abs(means.difference) > critical * means.se

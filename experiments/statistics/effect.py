@@ -21,6 +21,7 @@ class Effect(StrictModel):
     """Where a better arm moves the metric."""
     arm: str
     units_control: int
+    """0 with fewer than two, which determine nothing; so is `units_arm`."""
     units_arm: int
     control_mean: float | None = None
     """In the metric's scale; adjusted by the covariates if `cuped`."""
