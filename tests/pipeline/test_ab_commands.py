@@ -5,6 +5,7 @@ import datetime
 import json
 import pathlib
 import random
+import types
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from clickwright.experiments.decision.decision_journal import DecisionJournal
 from clickwright.experiments.events.event_log import EventLog
 from clickwright.experiments.events.log_options import LogOptions
 from clickwright.experiments.experiment_book import ExperimentBook
+from clickwright.pipeline import ab_commands
 from clickwright.schemas.events import Exposure, Outcome
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -119,7 +121,7 @@ class Lab:
                             model="ctr",
                             version=self.versions[arm],
                             label="canary" if arm else "stable",
-                            bucket=user,
+                            bucket=user + 5_000 * arm,
                             propensity=0.5,
                             at=at,
                             latency_ms=draw.uniform(0.8, 1.2)
@@ -150,6 +152,8 @@ def lab(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         for label in ("stable", "canary")
     ]
     lab = Lab(tmp_path, versions)
+    # A watch that does not end with its experiment would wait here.
+    monkeypatch.setattr(ab_commands, "time", types.SimpleNamespace(sleep=pytest.fail))
     monkeypatch.setenv("CLICKWRIGHT_SERVING_ROOT", str(root))
     monkeypatch.setenv("CLICKWRIGHT_EXPERIMENTS", str(lab.experiments))
     monkeypatch.setenv("CLICKWRIGHT_EVENT_LOG", str(lab.log))
@@ -315,3 +319,169 @@ def test_an_unknown_experiment_is_named(lab: Lab, command: Command) -> None:
 
     assert code == 1
     assert "Did you mean `crosses`?" in shown
+
+
+# With a log.
+
+
+def test_the_report_puts_health_first_and_effects_behind(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define())
+    lab.fill_log(clicks=0.3)
+    page = lab.folder / "report.html"
+
+    code, out, shown = command("ab", "report", NAME, "--out", page)
+
+    assert code == 0, shown
+    assert "treatment is better" in out
+    assert "latency_ms" in out
+    assert page.read_text().count("<html") == 1
+    record = json.loads(command("ab", "report", NAME, "--json", "--out", page)[1])
+    assert record["arms"][1]["versions"] == {str(lab.versions[1]): 3000}
+    assert record["arms"][1]["lineage"]["version"] == str(lab.versions[1])
+
+
+def test_effects_of_an_untrusted_experiment_are_not_printed(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define())
+    lab.fill_log(clicks=0.3, control=200)
+
+    code, out, _ = command("ab", "report", NAME, "--out", lab.folder / "report.html")
+
+    assert code == 0
+    assert "Untrusted" in out
+    assert "always valid" not in out
+
+
+def test_a_breached_guardrail_rolls_the_label_back_by_itself(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define())
+    lab.fill_log(clicks=0.3, latency=15.0)
+
+    code, out, shown = command("ab", "watch", NAME)
+
+    assert code == 0, shown
+    assert "rollback treatment: `treatment` breaks the guardrail latency_ms" in out
+    stable = lab.versions[0]
+    assert lab.labels == {"canary": stable, "stable": stable}
+    assert "breaks the guardrail" in str(lab.stopped)
+    last = DecisionJournal(lab.experiments).of(NAME)[-1]
+    numbers = last.numbers["latency_ms of treatment"]
+    assert numbers["breached"] is True
+    assert float(str(numbers["harm_low"])) > 0.2
+    assert last.done == (
+        f"ctr: canary is version {stable}",
+        "no unit is assigned any more",
+    )
+
+
+def test_a_breach_is_left_to_people_where_the_definition_says_so(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define(on_guardrail="alert"))
+    lab.fill_log(latency=15.0)
+
+    assert "alert treatment" in command("ab", "watch", NAME, "--once")[1]
+
+    assert lab.labels["canary"] == lab.versions[1]
+    assert lab.stopped is None
+
+
+def test_a_winner_is_promoted_and_can_be_taken_back(lab: Lab, command: Command) -> None:
+    command("ab", "start", lab.define(on_success="promote"))
+    lab.fill_log(clicks=0.3)
+    stable, trial = lab.versions
+
+    code, out, shown = command("ab", "watch", NAME)
+
+    assert code == 0, shown
+    assert "promote treatment" in out
+    assert lab.labels == {"canary": trial, "stable": trial}
+    assert lab.actions[-1] == (
+        "promote",
+        ("no unit is assigned any more", f"ctr: stable is version {trial}"),
+    )
+    assert command("ab", "rollback", NAME, "--reason", "complaints")[0] == 0
+    assert lab.labels == {"canary": stable, "stable": stable}
+    assert lab.actions[-1] == ("rollback", (f"ctr: stable is version {stable}",))
+
+
+def test_a_winner_waits_for_a_person_unless_the_definition_says_otherwise(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define())
+    lab.fill_log(clicks=0.3)
+
+    assert "promote treatment" in command("ab", "watch", NAME, "--once")[1]
+    assert lab.labels["stable"] == lab.versions[0]
+    assert lab.stopped is None
+
+    code, _, shown = command("ab", "promote", NAME, "--reason", "clicks rose")
+
+    assert code == 0, shown
+    assert lab.labels["stable"] == lab.versions[1]
+
+
+def test_a_person_cannot_promote_what_is_not_trusted(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define())
+    lab.fill_log(clicks=0.3, control=200)
+
+    code, _, shown = command("ab", "promote", NAME, "--reason", "clicks rose")
+
+    assert code == 1
+    assert "What speaks against it:" in shown
+    assert lab.labels["stable"] == lab.versions[0]
+    assert lab.stopped is None
+
+
+def test_a_version_that_was_not_measured_is_not_promoted(
+    lab: Lab, command: Command
+) -> None:
+    command("ab", "start", lab.define())
+    lab.fill_log(clicks=0.3)
+    measured = lab.versions[1]
+    newer = VersionStore(lab.folder / "serving", "ctr").publish(
+        make_model(lab.folder / "newer", b"newer"), provenance={}, label="canary"
+    )
+
+    code, _, shown = command("ab", "promote", NAME, "--reason", "clicks rose")
+
+    assert code == 1
+    assert f"version {newer.version} now, but version {measured} was measured" in shown
+    assert lab.labels["stable"] == lab.versions[0]
+
+
+def test_a_watch_goes_on_while_the_log_cannot_be_read(
+    lab: Lab, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("ab", "start", lab.define())
+
+    def wait(seconds: float) -> None:
+        assert seconds == 300
+        lab.fill_log(latency=15.0)
+
+    monkeypatch.setattr(ab_commands, "time", types.SimpleNamespace(sleep=wait))
+    code, out, shown = command("ab", "watch", NAME)
+
+    assert code == 0
+    assert "There is no such folder of logs." in shown
+    assert "rollback treatment" in out
+
+
+def test_a_plan_starts_from_the_log_of_an_earlier_experiment(
+    lab: Lab, command: Command
+) -> None:
+    lab.fill_log()
+    definition = lab.define(id="next")
+
+    code, out, shown = command(
+        *("ab", "plan", definition, "--log", lab.log, "--past", NAME, "--json")
+    )
+
+    assert code == 0, shown
+    assert json.loads(out)["baseline"]["mean"] == pytest.approx(0.2, abs=0.02)
