@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from clickwright.components.publisher.release_record import CANARY, STABLE, Label
 from clickwright.components.publisher.version_store import VersionStore
 from clickwright.schemas.marketplace.simulator import Marketplace
 from clickwright.schemas.marketplace.source import MarketplaceOptions
@@ -20,7 +21,8 @@ def publish_arms(root: pathlib.Path, options: MarketplaceOptions) -> dict[str, i
     chance = np.random.default_rng(0).random(options.items)
     store = VersionStore(root, "marketplace")
     found = {}
-    for label, scores in (("stable", chance), ("canary", liked)):
+    arms: tuple[tuple[Label, np.ndarray], ...] = ((STABLE, chance), (CANARY, liked))
+    for label, scores in arms:
         folder = root.parent / label
         _write(folder, scores)
         manifest = store.publish(folder, provenance={"table": label}, label=label)

@@ -127,11 +127,12 @@ def show(test: OnlineTest, console: rich.console.Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     truth = {(fact.metric, fact.arm): fact for fact in report.truth}
+    several = len(report.arms) > 2
     for effect in report.effects:
         fact = truth.get((effect.metric, effect.arm))
         covered = {True: "[green]covered[/]", False: "[red]not covered[/]", None: ""}
         table.add_row(
-            f"{effect.metric} of {effect.arm}",
+            f"{effect.metric} of {effect.arm}" if several else effect.metric,
             _percent(effect.lift),
             "-"
             if effect.always_low is None

@@ -59,8 +59,11 @@ class Router:
             MachineError: a port is taken, or the log cannot be written.
         """
         options = self._options
-        clock = {} if self._now is None else {"clock": self._now}
-        book = self._book = ExperimentBook(options.experiments, **clock)
+        book = self._book = (
+            ExperimentBook(options.experiments)
+            if self._now is None
+            else ExperimentBook(options.experiments, clock=self._now)
+        )
         _check_secrets(book)
         http_socket = self._bind_http()
         try:

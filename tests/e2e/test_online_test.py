@@ -138,7 +138,7 @@ def test_page_and_record_tell_the_same(
     assert record == online.report
     assert record.verdict.headline in online.page.read_text()
     assert record.verdict.headline in shown
-    assert "clicks_per_page of treatment" in shown
+    assert "clicks_per_page" in shown
     assert "covered" in shown
 
 

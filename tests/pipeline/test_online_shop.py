@@ -63,8 +63,8 @@ def test_arms_that_rank_alike_live_in_equal_worlds(
         one, other = (shop.show(hour, arm, noise(hour)) for arm in experiment.arms)
         np.testing.assert_array_equal(one.clicks, other.clicks)
         np.testing.assert_array_equal(one.revenue, other.revenue)
-        histories = [requests.history for requests in hour.requests.values()]
-        np.testing.assert_array_equal(*histories)
+        control, treatment = hour.requests.values()
+        np.testing.assert_array_equal(control.history, treatment.history)
 
 
 def test_what_is_clicked_under_an_arm_is_history_there_alone(
