@@ -1,0 +1,40 @@
+"""A model server without models, and routers in front of it."""
+
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from fake_model_server import FakeModelServer, LoopThread
+from running_router import RunningRouter
+
+
+@pytest.fixture(scope="session")
+def loop_thread() -> Iterator[LoopThread]:
+    loop = LoopThread()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def model_servers(loop_thread: LoopThread) -> Iterator[FakeModelServer]:
+    server = FakeModelServer()
+    loop_thread.run(server.start())
+    yield server
+    loop_thread.run(server.stop())
+
+
+@pytest.fixture
+def routed(
+    loop_thread: LoopThread, model_servers: FakeModelServer, tmp_path: pathlib.Path
+) -> Iterator[Callable[..., RunningRouter]]:
+    """Starts routers, which the test's end stops."""
+    started: list[RunningRouter] = []
+
+    def start(**changes: object) -> RunningRouter:
+        router = RunningRouter(loop_thread, model_servers, tmp_path, **changes)
+        started.append(router)
+        return router
+
+    yield start
+    for router in started:
+        router.stop()
