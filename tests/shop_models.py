@@ -20,7 +20,7 @@ def publish_arms(root: pathlib.Path, options: MarketplaceOptions) -> dict[str, i
     liked = world.appeal + world.category_effect[world.category]
     chance = np.random.default_rng(0).random(options.items)
     store = VersionStore(root, "marketplace")
-    found = {}
+    found: dict[str, int] = {}
     arms: tuple[tuple[Label, np.ndarray], ...] = ((STABLE, chance), (CANARY, liked))
     for label, scores in arms:
         folder = root.parent / label
