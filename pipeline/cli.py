@@ -17,6 +17,7 @@ import typer
 from clickwright.pipeline.ab_commands import ab_app
 from clickwright.pipeline.command_options import RootOption, show_error
 from clickwright.pipeline.demo.command import demo_traffic
+from clickwright.pipeline.events_commands import events_app
 from clickwright.pipeline.ope_command import ope
 from clickwright.pipeline.route_command import route
 from clickwright.pipeline.serving_flags import ServingFlags
@@ -44,6 +45,7 @@ models_app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(ab_app, name="ab")
+app.add_typer(events_app, name="events")
 
 ConfigOption = Annotated[
     list[pathlib.Path],

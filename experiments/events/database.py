@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 
 import duckdb
+import pyarrow as pa
 
 from clickwright.schemas.errors import DataError, MachineError, full_disk
 
@@ -58,6 +59,23 @@ def reading(folder: pathlib.Path) -> Iterator[None]:
                 where=str(folder),
                 fix="move the damaged file away",
             )
+        ) from error
+
+
+@contextlib.contextmanager
+def reading_file(path: pathlib.Path) -> Iterator[None]:
+    """Says in words of ours what Arrow says of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise DataError(
+            f"The file of the log cannot be read: {_short(error)}.",
+            where=str(path),
+            fix="move the damaged file away",
         ) from error
 
 

@@ -3,12 +3,14 @@
 import itertools
 import os
 import pathlib
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet
 
 from clickwright.experiments.events import files, frames
-from clickwright.experiments.events.database import reading
+from clickwright.experiments.events.database import reading, reading_file
 from clickwright.experiments.events.lost_counts import read_lost
 from clickwright.schemas.errors import DataError
 
@@ -115,6 +117,46 @@ class EventStore:
                 )
         return found, repeats
 
+    def newest(
+        self, count: int, after: tuple[int, int] | None = None
+    ) -> list[tuple[tuple[int, int], dict[str, Any]]]:
+        """The records that were logged last, repeated ids included.
+
+        Args:
+            count: at most so many.
+            after: only those behind this place.
+
+        Returns:
+            Places and records in the order they were logged. A place stays the same
+            when its segment becomes Parquet.
+        """
+        parts, live = self.snapshot()
+        sources: list[tuple[int, pathlib.Path | pa.Table]] = [
+            (int(path.stem), path) for path in parts
+        ]
+        sources += [
+            (int(pathlib.Path(rows["file"][0].as_py()).stem), rows)
+            for rows in live
+            if rows.num_rows
+        ]
+        first, row = after or (0, -1)
+        found: list[tuple[tuple[int, int], dict[str, Any]]] = []
+        for number, source in sorted(sources, key=lambda one: -one[0]):
+            if number < first or len(found) >= count:
+                break
+            rows = source
+            if isinstance(source, pathlib.Path):
+                with reading_file(source):
+                    rows = pyarrow.parquet.read_table(source)
+            skipped = row + 1 if number == first else 0
+            start = max(skipped, rows.num_rows - (count - len(found)))
+            records = rows.select(frames.SCHEMAS[self.kind].names).slice(start)
+            found = [
+                ((number, start + place), record)
+                for place, record in enumerate(records.to_pylist())
+            ] + found
+        return found
+
     def lost(self) -> dict[str, int]:
         """Exposures that were answered but could not be logged, by experiment."""
         return read_lost(self.folder)
@@ -128,14 +170,8 @@ class EventStore:
     def _live(self, path: pathlib.Path) -> pa.Table:
         data = path.read_bytes()
         _, end = frames.whole(data)
-        try:
+        with reading_file(path):
             return _placed(frames.table(data[:end], self.kind), str(path))
-        except pa.ArrowException as error:
-            raise DataError(
-                f"The segment cannot be read: {error}.",
-                where=str(path),
-                fix="move the file away; its records are lost",
-            ) from error
 
 
 def _placed(rows: pa.Table, file: str) -> pa.Table:
