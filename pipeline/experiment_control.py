@@ -197,9 +197,12 @@ class ExperimentControl:
         done: list[str] = []
         try:
             if decision.action == "promote":
+                version = self._promotable(decision.arm or "", report)
                 # Nobody may be measured with labels that move.
                 self._end(decision, done)
-                done += self._promote(decision.arm or "", report)
+                done += experiment_release.promote(
+                    self.experiment.model, version, self._needed_root()
+                )
             else:
                 # Without an experiment the newest version answers: the trial goes first.
                 done += self._take_back(decision)
@@ -217,10 +220,10 @@ class ExperimentControl:
             self.book.stop(self.experiment.id, decision.reason)
             done.append(_TRAFFIC)
 
-    def _promote(self, arm: str, report: AbReport | None) -> tuple[str, ...]:
+    def _promotable(self, arm: str, report: AbReport | None) -> int:
         arms = report.arms if report else ()
         seen = next((a.versions for a in arms if a.name == arm), {})
-        return experiment_release.promote(
+        return experiment_release.promotable(
             self.experiment, arm, self._needed_root(), seen
         )
 

@@ -55,10 +55,10 @@ def lineage(
     return found
 
 
-def promote(
+def promotable(
     experiment: Experiment, arm: str, root: str, seen: Mapping[str, int]
-) -> tuple[str, ...]:
-    """Makes an arm's version the one that answers users.
+) -> int:
+    """Returns the version that an arm was measured with, if its target still is that.
 
     Args:
         experiment: the definition.
@@ -66,14 +66,10 @@ def promote(
         root: the serving root.
         seen: exposures of the arm by the version that answered.
 
-    Returns:
-        What was changed.
-
     Raises:
         ConfigError: an arm's target is not served.
         DataError: the arm's model is not the experiment's, or its version now is not
             the one that was measured.
-        MachineError: another process changes the labels, or the root refuses.
     """
     target = experiment.arms[arm].target
     where = f"experiment `{experiment.id}`, arm `{arm}`"
@@ -96,11 +92,24 @@ def promote(
             fix="release the version that you mean: `clickwright models promote "
             f"{target.model} VERSION`",
         )
-    store = existing(root, target.model)
+    return version
+
+
+def promote(model: str, version: int, root: str) -> tuple[str, ...]:
+    """Makes a version the one that answers users.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        DataError: the version is damaged.
+        MachineError: another process changes the labels, or the root refuses.
+    """
+    store = existing(root, model)
     if store.book.labels().get(STABLE) == version:
         return ()
     store.promote(version, STABLE)
-    return (f"{target.model}: {STABLE} is version {version}",)
+    return (f"{model}: {STABLE} is version {version}",)
 
 
 def take_back(

@@ -119,6 +119,8 @@ def _lacking(
 ) -> str:
     """What is missing before the primary metric may be read; empty: nothing."""
     stopping = experiment.stopping
+    if at < experiment.start:
+        return f"It begins at {experiment.start:%Y-%m-%d %H:%M} UTC."
     measured = min(at, experiment.end) - experiment.start
     if measured < stopping.minimum_days * _DAY:
         return (

@@ -223,6 +223,13 @@ def test_an_experiment_without_exposures_ends_too() -> None:
     assert decided(days=15).action == "stop"
 
 
+def test_nothing_is_read_before_the_start() -> None:
+    decision = decided(WINNER, days=-1)
+
+    assert decision.action == "continue"
+    assert "It begins at 2026-11-01 00:00 UTC." in decision.reason
+
+
 def test_the_longest_time_counts_where_it_comes_before_the_end() -> None:
     experiment = definition(stopping={"maximum_days": 7.0})
 

@@ -454,6 +454,7 @@ def test_a_version_that_was_not_measured_is_not_promoted(
     assert code == 1
     assert f"version {newer.version} now, but version {measured} was measured" in shown
     assert lab.labels["stable"] == lab.versions[0]
+    assert lab.stopped is None
 
 
 def test_a_watch_goes_on_while_the_log_cannot_be_read(
