@@ -49,6 +49,8 @@ class SampleRatio:
         due = {arm: total * weight for arm, weight in self.weights.items() if weight}
         if any(count for arm, count in self.units.items() if arm not in due):
             return 0.0  # an arm without weight
+        if len(due) < 2:
+            return 1.0
         observed = [self.units.get(arm, 0) for arm in due]
         return float(stats.chisquare(observed, list(due.values())).pvalue)
 

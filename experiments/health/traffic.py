@@ -28,8 +28,9 @@ def traffic(
     Returns:
         `variant`, `version`, `exposures`, `failures` (control answered in the arm's
         place), `before_start`, `after_end`, `after_now` (in the future; not in the
-        rest), `first_bucket`, `last_bucket`; by variant, its most frequent version
-        first.
+        rest), `shadowed` (copied to the shadow), `compared` (with it), `shadow_sum` and
+        `shadow_largest` (of the differences of its scores), `first_bucket`, `last_bucket`; by variant, its
+        most frequent version first.
     """
     return connection.sql(
         """
@@ -39,6 +40,10 @@ def traffic(
             count(*) FILTER ("at" < $start) AS before_start,
             count(*) FILTER ("at" >= $end AND "at" <= $until) AS after_end,
             count(*) FILTER ("at" > $now) AS after_now,
+            count(shadow_version) FILTER ("at" <= $until) AS shadowed,
+            count(shadow_difference) FILTER ("at" <= $until) AS compared,
+            sum(shadow_difference::DOUBLE) FILTER ("at" <= $until) AS shadow_sum,
+            max(shadow_difference) FILTER ("at" <= $until) AS shadow_largest,
             min(bucket) FILTER ("at" <= $until) AS first_bucket,
             max(bucket) FILTER ("at" <= $until) AS last_bucket
         FROM exposures

@@ -6,6 +6,7 @@ from clickwright.experiments.decision.decision import Decision
 from clickwright.experiments.health.health_report import HealthReport
 from clickwright.experiments.report.arm_record import ArmRecord
 from clickwright.experiments.report.known_truth import KnownTruth
+from clickwright.experiments.report.shadow_record import ShadowRecord
 from clickwright.experiments.report.verdict import Verdict
 from clickwright.experiments.statistics.cumulative_point import CumulativePoint
 from clickwright.experiments.statistics.day_effect import DayEffect
@@ -30,6 +31,8 @@ class AbReport(StrictModel):
     health: HealthReport
     arms: tuple[ArmRecord, ...]
     """In the definition's order."""
+    shadow: ShadowRecord | None = None
+    """The arm that gets copies of requests, where the definition names one."""
     effects: tuple[Effect, ...]
     """One a metric and arm that is not the control."""
     cumulative: tuple[CumulativePoint, ...] = ()

@@ -16,6 +16,7 @@ from clickwright.experiments.report.ab_report import AbReport
 from clickwright.experiments.report.arm_record import ArmRecord
 from clickwright.experiments.report.give_verdict import give_verdict
 from clickwright.experiments.report.known_truth import KnownTruth
+from clickwright.experiments.report.shadow_record import ShadowRecord
 from clickwright.experiments.statistics.comparison import compare
 from clickwright.experiments.statistics.cumulative import cumulative
 from clickwright.experiments.statistics.effect import Effect
@@ -75,6 +76,7 @@ def build_report(
         exposures=joined.exposures,
         health=health(units, answered, joined, experiment),
         arms=_arms(units, answered, experiment, lineage or {}),
+        shadow=_shadow(answered, experiment),
         effects=effects,
         cumulative=tuple(cumulative(days, experiment)),
         slices=tuple(by_slice(units, experiment)),
@@ -112,6 +114,19 @@ def _arms(
             lineage=dict(lineage.get(name, {})),
         )
         for name, arm in experiment.arms.items()
+    )
+
+
+def _shadow(answered: pa.Table, experiment: Experiment) -> ShadowRecord | None:
+    if experiment.shadow.arm is None:
+        return None
+    compared = pc.sum(answered["compared"]).as_py()
+    total = pc.sum(answered["shadow_sum"]).as_py()
+    return ShadowRecord(
+        arm=experiment.shadow.arm,
+        requests=pc.sum(answered["shadowed"]).as_py() or 0,
+        mean_difference=total / compared if compared else None,
+        largest_difference=pc.max(answered["shadow_largest"]).as_py(),
     )
 
 

@@ -129,7 +129,8 @@ def _cards(report: AbReport) -> list[Card]:
     ]
     if report.health.trusted:
         cards += [_lift_card(report, effect) for effect in report.primary()]
-        cards += [_truth_card(report, truth) for truth in report.truth]
+        primary = report.experiment.primary.name
+        cards += [_truth_card(report, t) for t in report.truth if t.metric == primary]
     return [
         *cards,
         Card("Units", formats.count(units), "each in one arm"),

@@ -16,6 +16,7 @@ from clickwright.experiments.events.event_store import EventStore
 from clickwright.experiments.report.ab_report import AbReport
 from clickwright.experiments.report.build_report import build_report
 from clickwright.experiments.report.render import render, write_report
+from clickwright.experiments.report.shadow_record import ShadowRecord
 from clickwright.experiments.statistics.effect import Effect
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.events import Exposure, Outcome
@@ -183,6 +184,30 @@ def test_an_experiment_that_nobody_saw_has_a_report(log: pathlib.Path) -> None:
     assert (found.exposures, found.first_at) == (0, None)
     assert found.verdict.outcome == "untrusted"
     assert "Untrusted" in Page(render(found)).text
+
+
+def test_a_shadow_is_compared_by_its_scores(tmp_path: pathlib.Path) -> None:
+    arms = json.loads(json.dumps(DEFINITION["arms"]))
+    arms["control"]["weight"], arms["treatment"]["weight"] = 1.0, 0.0
+    experiment = definition(arms=arms, shadow={"arm": "treatment"})
+    with EventLog(tmp_path, "exposure") as written:
+        written.append_table(
+            exposures(
+                exposure(0, shadow_version=2, shadow_difference=0.25),
+                exposure(1, shadow_version=2, shadow_difference=0.5),
+                exposure(2),  # no answer of the shadow
+            )
+        )
+    with EventLog(tmp_path, "outcome"):
+        pass
+
+    found = built(tmp_path, experiment=experiment)
+
+    assert found.shadow == ShadowRecord(
+        arm="treatment", requests=2, mean_difference=0.375, largest_difference=0.5
+    )
+    assert found.effects == ()
+    assert "treatment got copies of 2 requests" in Page(render(found)).text
 
 
 def test_a_true_lift_of_what_is_not_measured_is_refused(log: pathlib.Path) -> None:

@@ -192,6 +192,12 @@ def test_units_of_an_arm_without_weight_fail() -> None:
     assert SampleRatio({"a": 50, "b": 50, "c": 1}, {"a": 0.5, "b": 0.5}).p_value == 0
 
 
+def test_a_single_arm_cannot_be_off() -> None:
+    weights = {"control": 1.0, "shadow": 0.0}
+
+    assert SampleRatio({"control": 500}, weights).p_value == 1
+
+
 def test_few_units_are_no_wrong_ratio() -> None:
     found = checked(units({"control": 30, "treatment": 2, "bold": 2}))
 
