@@ -154,7 +154,7 @@ def cumulative(points: Sequence[CumulativePoint], truth: float | None) -> Figure
             # The band may begin later than the dots.
             "categoryorder": "array",
             "categoryarray": days,
-            "nticks": 6,
+            "nticks": 4,
             "tickangle": 0,
             "showgrid": False,
         },

@@ -85,7 +85,9 @@ def comparison(
             "nticks": 4,
             "anchor": f"y{number}",
         }
-        layout["annotations"].append(panel_heading(f"{m.label} ({m.goal} is better)", top))
+        layout["annotations"].append(
+            panel_heading(f"{m.label} ({m.goal} is better)", top)
+        )
     return {"data": data, "layout": layout}
 
 
