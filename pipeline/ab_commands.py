@@ -172,43 +172,45 @@ def status(
 
     now = datetime.datetime.now(datetime.UTC)
     names = [name] if name else list(ExperimentBook(experiments).experiments)
-    rows, decisions = [], []
-    for each in names:
-        control = ExperimentControl(experiments, each)
-        experiment = control.experiment
-        decisions = control.journal.of(each)
-        rows.append(
-            {
-                "id": each,
-                "model": experiment.model,
-                "state": control.state,
-                "start": experiment.start,
-                "end": experiment.end,
-                "share": experiment.share_at(now)
-                if control.state == "running"
-                else 0.0,
-                "arms": {name: arm.weight for name, arm in experiment.arms.items()},
-                "decision": decisions[-1].model_dump() if decisions else None,
-            }
-        )
-    if as_json:
-        _write(pydantic_core.to_json(rows, indent=2).decode())
-        return
+    controls = [ExperimentControl(experiments, each) for each in names]
     console = rich.console.Console()
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     for column in ("experiment", "model", "state", "share", "start", "end", "last"):
         table.add_column(column)
-    for row in rows:
-        last = row["decision"]
-        table.add_row(
-            *(str(row[key]) for key in ("id", "model", "state")),
-            f"{row['share']:.0%}",
-            *(f"{row[key]:%Y-%m-%d %H:%M}" for key in ("start", "end")),
-            last["action"] if last else "-",
+    rows = []
+    for control in controls:
+        experiment, state = control.experiment, control.state
+        share = experiment.share_at(now) if state == "running" else 0.0
+        end = control.book.end(experiment.id)
+        decisions = control.journal.of(experiment.id)
+        last = decisions[-1] if decisions else None
+        rows.append(
+            {
+                "id": experiment.id,
+                "model": experiment.model,
+                "state": state,
+                "share": share,
+                "start": experiment.start,
+                "end": end,
+                "arms": {name: arm.weight for name, arm in experiment.arms.items()},
+                "decision": last,
+            }
         )
+        table.add_row(
+            experiment.id,
+            experiment.model,
+            state,
+            f"{share:.0%}",
+            f"{experiment.start:%Y-%m-%d %H:%M}",
+            f"{end:%Y-%m-%d %H:%M}",
+            last.action if last else "-",
+        )
+    if as_json:
+        _write(pydantic_core.to_json(rows, indent=2).decode())
+        return
     console.print(table)
     if name:
-        for decision in turning_points(decisions):
+        for decision in turning_points(controls[0].journal.of(name)):
             _show_decision(decision, console)
 
 

@@ -57,7 +57,7 @@ class ExperimentControl:
     ) -> None:
         self.book = ExperimentBook(folder, clock=clock)
         self.journal = DecisionJournal(folder)
-        self.experiment = self._definition(name)
+        self.experiment = self.book.experiment(name)
         self._root = root
         self._log = log
         self._clock = clock
@@ -75,17 +75,22 @@ class ExperimentControl:
     def report(
         self, true_lifts: Mapping[str, Mapping[str, float]] | None = None
     ) -> AbReport:
-        """Measures it as it stands now.
+        """Measures it as it stands now, or stood when it was stopped.
+
+        Labels move then, and routers need a moment to follow.
 
         Args:
             true_lifts: what a simulator knows; see `build_report`.
         """
-        decisions = self.journal.of(self.experiment.id)
+        name, at = self.experiment.id, self._clock()
+        if self.book.stopped(name) is not None:
+            at = min(at, self.book.end(name))
+        decisions = self.journal.of(name)
         return build_report(
             self.experiment,
             EventStore(self._needed_log(), "exposure"),
             EventStore(self._needed_log(), "outcome"),
-            at=self._clock(),
+            at=at,
             lineage=self._lineage(decisions),
             decisions=turning_points(decisions),
             true_lifts=true_lifts,
@@ -98,7 +103,7 @@ class ExperimentControl:
             The decision; with what was done, if it ended the experiment.
         """
         self.book.reload()
-        self.experiment = self._definition(self.experiment.id)
+        self.experiment = self.book.experiment(self.experiment.id)
         report = self.report()
         decision = decide(report, self.experiment, self._clock())
         wanted = decision.action in ("rollback", "stop") or (
@@ -263,13 +268,6 @@ class ExperimentControl:
             facts = started[-1].get(f"{_LINEAGE}{arm}", {})
             found[arm] = {name: str(fact) for name, fact in facts.items()}
         return found
-
-    def _definition(self, name: str) -> Experiment:
-        """The definition, which ends where the experiment was stopped."""
-        experiment, end = self.book.experiment(name), self.book.end(name)
-        if experiment.start < end:
-            experiment = experiment.model_copy(update={"end": end})
-        return experiment
 
     def _needed_log(self) -> pathlib.Path:
         if self._log is None:

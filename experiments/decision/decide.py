@@ -4,7 +4,7 @@ import datetime
 import math
 from collections.abc import Sequence
 
-from clickwright.experiments.decision.decision import Action, Decision
+from clickwright.experiments.decision.decision import Action, Decision, Fields, Numbers
 from clickwright.experiments.report.ab_report import AbReport
 from clickwright.experiments.statistics.effect import Effect
 from clickwright.schemas.experiment import Experiment
@@ -45,7 +45,7 @@ def decide(report: AbReport, experiment: Experiment, at: datetime.datetime) -> D
     guardrails = [effect for effect in report.effects if effect.role == "guardrail"]
     closes = closing_time(experiment)
     over = at >= closes
-    rule: dict[str, float | int | str | bool | None] = {
+    rule: Fields = {
         "rule": experiment.stopping.rule,
         "alpha": experiment.stopping.alpha,
         "days": round((min(at, experiment.end) - experiment.start) / _DAY, 4),
@@ -54,15 +54,14 @@ def decide(report: AbReport, experiment: Experiment, at: datetime.datetime) -> D
         "minimum_units": experiment.stopping.minimum_units,
         "closes": closes.isoformat(),
     }
-    numbers = {
-        "rule": rule,
-        "health": {"trusted": report.health.trusted}
-        | {check.name: check.status for check in report.health.checks},
-        **{
-            f"{effect.metric} of {effect.arm}": _numbers(effect)
-            for effect in (*primary, *guardrails)
-        },
-    }
+    health: Fields = {"trusted": report.health.trusted}
+    health |= {check.name: check.status for check in report.health.checks}
+    numbers: Numbers = {"rule": rule, "health": health}
+    for effect in (*primary, *guardrails):
+        # Without the words that stand in its key.
+        numbers[f"{effect.metric} of {effect.arm}"] = effect.model_dump(
+            exclude={"metric", "arm", "kind"}
+        )
 
     def decision(action: Action, reason: str, arm: str | None = None) -> Decision:
         return Decision(
@@ -187,11 +186,6 @@ def _breach(effect: Effect) -> str:
         f"`{effect.arm}` breaks the guardrail {effect.metric}: it may get worse by "
         f"{_percent(effect.margin)}, and has by {least}, for sure at any look."
     )
-
-
-def _numbers(effect: Effect) -> dict[str, float | int | str | bool | None]:
-    """The record without the words that stand in its key."""
-    return effect.model_dump(exclude={"metric", "arm", "kind"})
 
 
 def _percent(value: float | None) -> str:

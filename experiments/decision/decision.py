@@ -8,7 +8,8 @@ from clickwright.schemas.strict_yaml import StrictModel
 
 Action = Literal["start", "continue", "alert", "rollback", "promote", "stop"]
 
-Numbers = dict[str, dict[str, float | int | str | bool | None]]
+Fields = dict[str, float | int | str | bool | None]
+Numbers = dict[str, Fields]
 
 
 class Decision(StrictModel):

@@ -124,7 +124,9 @@ LOSER = effect(
     difference=-0.003, lift=-0.03, always_high=-0.01, always_significant=True
 )
 BREACH = guardrail(breached=True, harm_low=0.31)
-FIXED = {"stopping": {"rule": "fixed", "minimum_days": 3, "maximum_days": 14}}
+FIXED: dict[str, Any] = {
+    "stopping": {"rule": "fixed", "minimum_days": 3, "maximum_days": 14}
+}
 
 
 def test_a_breached_guardrail_takes_the_arm_back_within_the_first_hour() -> None:

@@ -92,7 +92,12 @@ class Lab:
         return path
 
     def fill_log(
-        self, *, clicks: float = 0.2, latency: float = 10.0, control: int = 300
+        self,
+        *,
+        clicks: float = 0.2,
+        latency: float = 10.0,
+        control: int = 300,
+        latest: datetime.datetime = NOW - DAY,
     ) -> None:
         """Logs 300 users an arm, ten requests each.
 
@@ -100,6 +105,7 @@ class Lab:
             clicks: the treatment's click rate; the control's is 0.2.
             latency: the treatment's latency in ms; the control's is 10.
             control: users of the control.
+            latest: when the last of a user's requests comes.
         """
         draw = random.Random(7)
         options = LogOptions(sync="never")
@@ -110,7 +116,7 @@ class Lab:
             for user in range(300 + control):
                 arm = user >= control
                 for request in range(10):
-                    at = NOW - (3.5 - request * 0.25) * DAY
+                    at = latest - (9 - request) * 0.25 * DAY
                     name = f"{user}-{request}"
                     exposures.append(
                         Exposure(
@@ -406,7 +412,20 @@ def test_a_winner_is_promoted_and_can_be_taken_back(lab: Lab, command: Command) 
     )
     assert command("ab", "rollback", NAME, "--reason", "complaints")[0] == 0
     assert lab.labels == {"canary": stable, "stable": stable}
-    assert lab.actions[-1] == ("rollback", (f"ctr: stable is version {stable}",))
+    last = DecisionJournal(lab.experiments).of(NAME)[-1]
+    assert last.done == (f"ctr: stable is version {stable}",)
+    assert last.numbers["ctr of treatment"]["always_significant"] is True
+
+
+def test_what_is_logged_after_the_stop_is_left_out(lab: Lab, command: Command) -> None:
+    command("ab", "start", lab.define())
+    command("ab", "stop", NAME, "--reason", "enough")
+    ended = ExperimentBook(lab.experiments).end(NAME)
+    lab.fill_log(latest=ended + datetime.timedelta(seconds=1))
+
+    found = ("ab", "report", NAME, "--json", "--out", lab.folder / "report.html")
+
+    assert json.loads(command(*found)[1])["exposures"] == 5400
 
 
 def test_a_winner_waits_for_a_person_unless_the_definition_says_otherwise(
