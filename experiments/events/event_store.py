@@ -144,10 +144,7 @@ class EventStore:
         for number, source in sorted(sources, key=lambda one: -one[0]):
             if number < first or len(found) >= count:
                 break
-            rows = source
-            if isinstance(source, pathlib.Path):
-                with reading_file(source):
-                    rows = pyarrow.parquet.read_table(source)
+            rows = _rows(source) if isinstance(source, pathlib.Path) else source
             skipped = row + 1 if number == first else 0
             start = max(skipped, rows.num_rows - (count - len(found)))
             records = rows.select(frames.SCHEMAS[self.kind].names).slice(start)
@@ -172,6 +169,11 @@ class EventStore:
         _, end = frames.whole(data)
         with reading_file(path):
             return _placed(frames.table(data[:end], self.kind), str(path))
+
+
+def _rows(path: pathlib.Path) -> pa.Table:
+    with reading_file(path):
+        return pyarrow.parquet.read_table(path)
 
 
 def _placed(rows: pa.Table, file: str) -> pa.Table:

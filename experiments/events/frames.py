@@ -10,7 +10,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -187,7 +187,7 @@ def _pairs(value: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": _text(key), "value": _text(text)} for key, text in value.items()]
 
 
-_PLAIN = {
+_PLAIN: dict[pa.DataType, Callable[[Any], Any]] = {
     pa.string(): _text,
     pa.bool_(): _flag,
     pa.float32(): _number,
@@ -206,3 +206,8 @@ _COLUMNS = {
     for kind, schema in SCHEMAS.items()
 }
 """What `encode` needs of the schemas; it runs for each answer of the router."""
+
+_FIELDS = {
+    kind: [(field.name, _PLAIN[field.type], field.nullable) for field in schema]
+    for kind, schema in SCHEMAS.items()
+}

@@ -54,10 +54,11 @@ def logged(
     folder: pathlib.Path, shown: list[Exposure], followed: list[Outcome]
 ) -> tuple[EventStore, EventStore]:
     """The first half of each log in Parquet, the other in a segment."""
-    for kind, records, table in (
+    logs: tuple[tuple[frames.Kind, list[Any], Any], ...] = (
         ("exposure", shown, exposures),
         ("outcome", followed, outcomes),
-    ):
+    )
+    for kind, records, table in logs:
         half = len(records) // 2
         with EventLog(folder, kind) as log:
             log.append_table(table(*records[:half]))
@@ -66,7 +67,7 @@ def logged(
     return EventStore(folder), EventStore(folder, "outcome")
 
 
-def rows(table: pa.Table, *columns: str) -> dict[str, Any]:
+def rows(table: pa.Table, *columns: str) -> dict[Any, Any]:
     """The columns asked for, by unit."""
     return {
         row["unit"]: row[columns[0]] if len(columns) == 1 else [row[c] for c in columns]
@@ -305,7 +306,13 @@ def test_the_auc_of_a_unit_is_over_all_its_scored_items(
     ]
     stores = logged(tmp_path, log, followed)
     # Positives 0.9 and 0.4; negatives 0.1, 0.5, 0.95: 2 and 1 of 3 pairs.
-    expected = {"a": [5, 2.5], "b": [0, 0], "c": [0, 0], "d": [2, 1], "e": [0, 0]}
+    expected: dict[str, list[float]] = {
+        "a": [5, 2.5],
+        "b": [0, 0],
+        "c": [0, 0],
+        "d": [2, 1],
+        "e": [0, 0],
+    }
     with EventJoin(definition(GAUC), *stores) as join:
         units = join.units()
         assert rows(units, "auc_weight", "auc_weighted") == {

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
 from event_rows import exposure, exposures, outcome, outcomes
 
-from clickwright.experiments.events import event_log as event_log_module
 from clickwright.experiments.events import files, frames
 from clickwright.experiments.events.event_log import EventLog
 from clickwright.experiments.events.event_store import EventStore
@@ -139,7 +139,7 @@ def test_an_old_segment_becomes_parquet_though_it_is_small(
 
 @pytest.mark.parametrize("sync", ["always", "interval", "never"])
 def test_records_of_many_threads_are_all_there(
-    tmp_path: pathlib.Path, sync: str
+    tmp_path: pathlib.Path, sync: Any
 ) -> None:
     options = LogOptions(sync=sync, segment_bytes=3_000, sync_seconds=0.005)
     with (
@@ -230,7 +230,7 @@ def test_a_writer_killed_between_parquet_and_its_segment_duplicates_nothing(
 ) -> None:
     with monkeypatch.context() as patch:
         # The part is there, the segment was not removed.
-        patch.setattr(event_log_module.pathlib.Path, "unlink", lambda *_, **__: None)
+        patch.setattr(pathlib.Path, "unlink", lambda *_, **__: None)
         with EventLog(tmp_path, "exposure") as log:
             log.append(exposure(1))
     assert in_folder(tmp_path) == {".jsonl", ".parquet", ".json"}
@@ -350,7 +350,7 @@ def test_a_disk_that_refuses_parquet_leaves_the_segments_for_the_next_writer(
         raise MachineError("No space is left on the disk.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(event_log_module.files, "write_part", full)
+        patch.setattr(files, "write_part", full)
         with EventLog(tmp_path, "exposure") as log:
             log.append(exposure(1))
     assert in_folder(tmp_path) == {".jsonl", ".json"}

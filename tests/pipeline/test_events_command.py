@@ -17,7 +17,6 @@ from clickwright.experiments.events import outcome_files
 from clickwright.experiments.events.event_log import EventLog
 from clickwright.experiments.events.event_store import EventStore
 from clickwright.experiments.hashing import pseudonym
-from clickwright.pipeline import events_commands
 from clickwright.schemas.events import OUTCOME, Outcome
 
 GOOD: list[dict[str, Any]] = [
@@ -256,7 +255,7 @@ def test_the_newest_records_are_shown_as_they_come(
 
     # One more record, then Parquet in place of the segment, then the end.
     more = [log.close, lambda: log.append(exposure(7))]
-    monkeypatch.setattr(events_commands.time, "sleep", later)
+    monkeypatch.setattr("time.sleep", later)
     _, out, _ = command("events", "tail", "--log", tmp_path, "-n", "1", "-f")
     assert [json.loads(line)["request_id"] for line in out.splitlines()] == ["r6", "r7"]
 
