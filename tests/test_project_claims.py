@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 from clickwright.pipeline import cli
+from clickwright.schemas.experiment import Experiment
+from clickwright.schemas.strict_yaml import parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -125,6 +128,15 @@ def test_every_file_that_is_named_exists(document: pathlib.Path) -> None:
     missing += [name for name in words if not (ROOT / name).exists()]
 
     assert missing == []
+
+
+def test_the_definition_that_the_guide_shows_is_one() -> None:
+    text = (ROOT / "docs/experiments.md").read_text()
+    (block,) = re.findall(r"(?ms)^```yaml\n(.*?)^```", text)
+
+    experiment = parse(Experiment, yaml.safe_load(block), "docs/experiments.md")
+
+    assert experiment.primary.name == "ctr"
 
 
 @pytest.fixture(scope="module")
