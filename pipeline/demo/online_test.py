@@ -17,6 +17,7 @@ from clickwright.components.experiment.arm_lineage import LINEAGE_FILE
 from clickwright.components.publisher.release_record import CANARY
 from clickwright.experiments.decision.decide import closing_time, decide
 from clickwright.experiments.events.event_log import EventLog
+from clickwright.experiments.events.ingest import ingest
 from clickwright.experiments.report.ab_report import AbReport
 from clickwright.experiments.report.render import write_report
 from clickwright.pipeline import experiment_control, experiment_release
@@ -99,10 +100,8 @@ def run_online_test(
         with watched(console, "Traffic"):
             traffic = Traffic(online, experiment, router.grpc, server.grpc, clock)
             sent = traffic.send(folder / "outcomes.parquet")
-    with watched(console, "Outcomes") as line:
-        with EventLog(log, "outcome") as outcomes:
-            outcomes.append_table(pq.read_table(folder / "outcomes.parquet"))
-        line.rows = sent.outcomes
+    with watched(console, "Ingest outcomes"), EventLog(log, "outcome") as outcomes:
+        ingest(folder / "outcomes.parquet", outcomes)
     clock.advance(closing_time(experiment).timestamp())
     with watched(console, "A/B report"):
         control = experiment_control.ExperimentControl(
