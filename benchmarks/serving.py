@@ -5,12 +5,9 @@ their calls take turns, so that whatever else the machine does falls on both.
 """
 
 import contextlib
-import dataclasses
-import json
 import logging
 import os
 import pathlib
-import platform
 import shutil
 import tempfile
 import time
@@ -24,11 +21,9 @@ warnings.filterwarnings("ignore")
 import grpc
 import numpy as np
 import pyarrow as pa
-import rich.console
-import rich.table
 import tensorflow as tf
 import typer
-from document_parts import table as markdown_table
+from figure import Figure, console, tell
 from serving_load import Load, run_load
 from serving_models import MODELS, TOWER, ServingModels
 from serving_requests import row_requests, score_requests
@@ -57,46 +52,6 @@ _REQUESTS = 200  # different ones of one row, asked over and over
 _TOLERANCE = 1e-5
 
 Call: TypeAlias = Callable[[], np.ndarray[Any, Any]]
-
-console = rich.console.Console()
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """One row of the table.
-
-    Attributes:
-        what: what was measured.
-        value: the figure.
-        unit: of the figure.
-        least: the figure wanted, at least; None for none.
-        most: the same, at most.
-    """
-
-    what: str
-    value: float
-    unit: str = ""
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        """Whether it is as wanted."""
-        if self.least is None and self.most is None:
-            return ""
-        met = (self.least is None or self.value >= self.least) and (
-            self.most is None or self.value <= self.most
-        )
-        wanted = f">= {self.least:g}" if self.most is None else f"<= {self.most:g}"
-        return f"{'yes' if met else 'NO'} ({wanted})"
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """The row as text."""
-        digits = 0 if self.value >= 1000 or float(self.value).is_integer() else 2
-        shown = f"{self.value:,.{digits}f}"
-        if 0 < self.value < 0.005:
-            shown = f"{self.value:.1e}"
-        return self.what, shown, self.unit, self.verdict
 
 
 def main(
@@ -171,7 +126,7 @@ def main(
         if "swap" in parts:
             _swaps(name, versions, log, swap_seconds, swaps, keep)
         program = ServerProcess(folders).program
-    _tell(figures, program, markdown, json_file)
+    tell(figures, program, markdown, json_file)
 
 
 def _signatures(
@@ -397,31 +352,6 @@ def _taking_turns(
             call()
             times[name].append(1000.0 * (time.perf_counter() - start))
     return {name: np.array(found[3:]) for name, found in times.items()}
-
-
-def _tell(
-    figures: Sequence[Figure],
-    program: str,
-    markdown: pathlib.Path | None,
-    json_file: pathlib.Path | None,
-) -> None:
-    header = ("what", "figure", "unit", "as wanted")
-    shown = rich.table.Table(title=f"{program}, {os.cpu_count()} cores")
-    for column in header:
-        shown.add_column(column, justify="right" if column == "figure" else "left")
-    for figure in figures:
-        shown.add_row(*figure.cells())
-    console.print(shown)
-    if markdown is not None:
-        rows = [figure.cells() for figure in figures]
-        markdown.write_text(markdown_table(header, rows), encoding="utf-8")
-    if json_file is not None:
-        content = {
-            "machine": {"cpu": platform.processor(), "cpus": os.cpu_count()},
-            "server": program,
-            "figures": [dataclasses.asdict(figure) for figure in figures],
-        }
-        json_file.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+
+Metadata: TypeAlias = Sequence[tuple[str, str]]
 
 _METHOD = "/tensorflow.serving.PredictionService/Predict"
 _DEADLINE = 30.0
@@ -69,6 +71,8 @@ def run_load(
     callers: int,
     seconds: float,
     meanwhile: Callable[[], None] | None = None,
+    metadata: Callable[[int], Metadata] | None = None,
+    rate: float = 0.0,
 ) -> Load:
     """Lets each caller send its next request when the one before is answered.
 
@@ -81,9 +85,14 @@ def run_load(
         callers: requests under way at a time.
         seconds: how long, at least.
         meanwhile: done in a thread of its own; the load lasts until it is done.
+        metadata: what is sent with the nth request; nothing when None.
+        rate: requests a second that all callers send together at most; 0: as many as
+            are answered.
     """
     payloads = [request.SerializeToString() for request in requests]
-    return asyncio.run(_load(address, payloads, callers, seconds, meanwhile))
+    return asyncio.run(
+        _load(address, payloads, callers, seconds, meanwhile, metadata, rate)
+    )
 
 
 async def _load(
@@ -92,6 +101,8 @@ async def _load(
     callers: int,
     seconds: float,
     meanwhile: Callable[[], None] | None,
+    metadata: Callable[[int], Metadata] | None,
+    rate: float,
 ) -> Load:
     times: list[tuple[float, float]] = []
     answers: list[set[bytes]] = [set() for _ in payloads]
@@ -102,11 +113,18 @@ async def _load(
     async def caller(number: int) -> None:
         nonlocal sent
         place = number * len(payloads) // callers
+        due = time.monotonic() + (number / rate if rate else 0.0)
         while busy:
+            if rate:  # one that is late does not make up for it
+                due = max(due + callers / rate, time.monotonic())
+                await asyncio.sleep(due - time.monotonic())
+            given = metadata(sent) if metadata is not None else None
             sent += 1
             start = time.monotonic()
             try:
-                answer = await predict(payloads[place], timeout=_DEADLINE)
+                answer = await predict(
+                    payloads[place], timeout=_DEADLINE, metadata=given
+                )
             except grpc.aio.AioRpcError as error:
                 errors.append(f"{error.code().name}: {error.details()}")
             else:
