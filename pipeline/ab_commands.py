@@ -1,5 +1,6 @@
 """`clickwright ab`: online experiments, from the plan to the verdict."""
 
+import json
 import pathlib
 import sys
 import time
@@ -164,8 +165,6 @@ def status(
     """
     import datetime
 
-    import pydantic_core
-
     from clickwright.experiments.decision.decision_journal import turning_points
     from clickwright.experiments.experiment_book import ExperimentBook
     from clickwright.pipeline.experiment_control import ExperimentControl
@@ -190,10 +189,10 @@ def status(
                 "model": experiment.model,
                 "state": state,
                 "share": share,
-                "start": experiment.start,
-                "end": end,
+                "start": experiment.start.isoformat(),
+                "end": end.isoformat(),
                 "arms": {name: arm.weight for name, arm in experiment.arms.items()},
-                "decision": last,
+                "decision": last.model_dump(mode="json") if last else None,
             }
         )
         table.add_row(
@@ -206,7 +205,7 @@ def status(
             last.action if last else "-",
         )
     if as_json:
-        _write(pydantic_core.to_json(rows, indent=2).decode())
+        _write(json.dumps(rows, indent=2))
         return
     console.print(table)
     if name:

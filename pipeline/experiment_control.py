@@ -19,7 +19,12 @@ from clickwright.experiments.report.ab_report import AbReport
 from clickwright.experiments.report.build_report import build_report
 from clickwright.pipeline import experiment_release
 from clickwright.schemas.atomic_file import write_text
-from clickwright.schemas.errors import ClickwrightError, ConfigError, DataError
+from clickwright.schemas.errors import (
+    ClickwrightError,
+    ConfigError,
+    DataError,
+    MachineError,
+)
 from clickwright.schemas.experiment import Experiment
 from clickwright.schemas.strict_yaml import load
 
@@ -198,7 +203,12 @@ class ExperimentControl:
 
     def _carry_out(self, decision: Decision, report: AbReport | None) -> Decision:
         """Does what was decided, between its two lines of the journal."""
-        self.journal.append(decision)
+        try:
+            self.journal.append(decision)
+        except MachineError:
+            # A full disk must not keep a harmful arm; the second line raises again.
+            if decision.action != "rollback":
+                raise
         done: list[str] = []
         try:
             if decision.action == "promote":

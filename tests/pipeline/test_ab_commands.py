@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import errno
 import json
 import pathlib
 import random
@@ -14,11 +15,13 @@ from model_folder import make_model
 from tiny_shop import Command
 
 from clickwright.components.publisher.version_store import VersionStore
+from clickwright.experiments.decision.decision import Decision
 from clickwright.experiments.decision.decision_journal import DecisionJournal
 from clickwright.experiments.events.event_log import EventLog
 from clickwright.experiments.events.log_options import LogOptions
 from clickwright.experiments.experiment_book import ExperimentBook
 from clickwright.pipeline import ab_commands
+from clickwright.schemas.errors import storage_error
 from clickwright.schemas.events import Exposure, Outcome
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -297,6 +300,25 @@ def test_labels_that_cannot_move_leave_the_traffic_and_are_recorded(
     assert "Another process is changing" in shown
     assert lab.stopped is None
     assert lab.actions[-1][1][0].startswith("failed: Another process")
+
+
+def test_a_journal_that_cannot_be_written_keeps_no_harmful_arm(
+    lab: Lab, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("ab", "start", lab.define())
+
+    def append(journal: DecisionJournal, decision: Decision) -> None:
+        raise storage_error(OSError(errno.ENOSPC, "full"), journal.path)
+
+    monkeypatch.setattr(DecisionJournal, "append", append)
+    assert command("ab", "stop", NAME, "--reason", "enough")[0] == 1
+    assert lab.stopped is None
+    code, _, shown = command("ab", "rollback", NAME, "--reason", "slow")
+
+    assert code == 1
+    assert "No space is left on the disk." in shown
+    assert lab.labels["canary"] == lab.versions[0]
+    assert lab.stopped == "slow"
 
 
 def test_units_and_days_are_planned_from_a_rate(lab: Lab, command: Command) -> None:
