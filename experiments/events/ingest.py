@@ -21,6 +21,7 @@ REJECTS = "rejects"
 """Folder of the rows that were not taken, in the folder of the logs."""
 
 _PART_ROWS = 500_000
+_CLOSELY = 1_000  # rows that are looked at one by one where any of them is bad
 
 # What passes these passes `Outcome.checked`; the rest is asked there, row by row.
 _PLAIN_ID = r"^[!-~]([ -~]{0,254}[!-~])?$"
@@ -111,11 +112,23 @@ def _hashed(batch: RowBatch, secret: bytes | None) -> RowBatch:
 
 def _checked(batch: RowBatch, path: pathlib.Path) -> tuple[pa.Table, list[BrokenRow]]:
     """The rows that are outcomes, and those that are not."""
-    broken = list(batch.broken)
     together = _all_plain(batch)
     if together is not None:
-        return together, broken
+        return together, list(batch.broken)
+    count = len(batch.numbers)
+    if count > _CLOSELY:  # most rows of a batch with a bad one are good
+        halves = batch.part(0, count // 2), batch.part(count // 2, count)
+        (first, bad), (second, worse) = (_checked(half, path) for half in halves)
+        good, broken = pa.concat_tables([first, second]), [*bad, *worse]
+    else:
+        good, broken = _closely(batch, path)
+    broken += batch.broken
+    return good, sorted(broken, key=lambda row: row.row)
+
+
+def _closely(batch: RowBatch, path: pathlib.Path) -> tuple[pa.Table, list[BrokenRow]]:
     good: list[Outcome] = []
+    broken: list[BrokenRow] = []
     for number, row in batch.rows():
         try:
             good.append(Outcome.checked(row, f"{path}, row {number}"))
@@ -125,7 +138,6 @@ def _checked(batch: RowBatch, path: pathlib.Path) -> tuple[pa.Table, list[Broken
         pa.array([getattr(outcome, field.name) for outcome in good], field.type)
         for field in OUTCOME
     ]
-    broken.sort(key=lambda row: row.row)
     return pa.table(columns, OUTCOME), broken
 
 

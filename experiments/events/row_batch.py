@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -35,6 +35,13 @@ class RowBatch:
     numbers: Sequence[int]
     columns: Mapping[str, pa.Array | Sequence[Any]]
     broken: Sequence[BrokenRow] = ()
+
+    def part(self, start: int, stop: int) -> Self:
+        """Some of the rows, without what is broken."""
+        columns = {name: values[start:stop] for name, values in self.columns.items()}
+        return dataclasses.replace(
+            self, numbers=self.numbers[start:stop], columns=columns, broken=()
+        )
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each row with its number."""

@@ -13,7 +13,7 @@ import pytest
 from event_rows import START, exposure, outcome, outcomes
 from tiny_shop import Command
 
-from clickwright.experiments.events import outcome_files
+from clickwright.experiments.events import ingest, outcome_files
 from clickwright.experiments.events.event_log import EventLog
 from clickwright.experiments.events.event_store import EventStore
 from clickwright.experiments.hashing import pseudonym
@@ -109,7 +109,8 @@ def test_rows_that_break_a_rule_are_kept_with_the_reason(
     suffix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outcome_files, "_ROWS", 5)
+    monkeypatch.setattr(outcome_files, "_ROWS", 12)
+    monkeypatch.setattr(ingest, "_CLOSELY", 3)
     bad = [row(**values) for values, _ in BAD]
     rows = [row(**UNUSUAL[0]), *bad, *GOOD, row(**UNUSUAL[1])]
     path = write(tmp_path / f"clicks{suffix}", rows)
