@@ -228,7 +228,8 @@ def report(
     """Measure an experiment: health first, then effects; one HTML file.
 
     A result that fails a health check is stamped untrusted, and no effect of it is
-    shown first. With --root the arms' pipeline runs are named.
+    shown first. The arms' pipeline runs are those that `ab start` noted; with --root,
+    those of a definition that was put into the folder by hand.
 
     Example: clickwright ab report crosses -e out/experiments --log out/log
     """

@@ -272,12 +272,24 @@ class ExperimentControl:
         """What was known of the arms when it started; labels may have moved since."""
         started = [d.numbers for d in decisions if d.action == "start"]
         if not started:
-            return {}
+            return self._lineage_now()
         found = {}
         for arm in self.experiment.arms:
             facts = started[-1].get(f"{_LINEAGE}{arm}", {})
             found[arm] = {name: str(fact) for name, fact in facts.items()}
         return found
+
+    def _lineage_now(self) -> dict[str, dict[str, str]]:
+        """For a definition that was put into the folder by hand."""
+        if self._root is None:
+            return {}
+        try:
+            versions = experiment_release.versions(self.experiment, self._root)
+        except ConfigError:
+            return {}  # an arm is served no more
+        return experiment_release.lineage(
+            self.experiment, versions, self._root, self.book.folder
+        )
 
     def _needed_log(self) -> pathlib.Path:
         if self._log is None:

@@ -370,6 +370,19 @@ def test_the_report_puts_health_first_and_effects_behind(
     assert record["arms"][1]["lineage"]["version"] == str(lab.versions[1])
 
 
+def test_a_definition_that_was_not_started_has_its_lineage_from_the_root(
+    lab: Lab, command: Command
+) -> None:
+    lab.experiments.mkdir()
+    lab.define().rename(lab.experiments / "by_hand.yaml")
+    lab.fill_log(control=10)
+
+    found = ("ab", "report", NAME, "--json", "--out", lab.folder / "report.html")
+
+    arms = json.loads(command(*found)[1])["arms"]
+    assert arms[1]["lineage"]["version"] == str(lab.versions[1])
+
+
 def test_effects_of_an_untrusted_experiment_are_not_printed(
     lab: Lab, command: Command
 ) -> None:
