@@ -143,6 +143,7 @@ class FakeModelServer:
             behaviour = self.versions.get(version)
             if behaviour is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found")
+                raise AssertionError  # `abort` has raised
             if behaviour.held is not None:
                 await behaviour.held.wait()
             if behaviour.error is not None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
-_DTYPES = {1: (np.dtype("<f4"), "float_val"), 2: (np.dtype("<f8"), "double_val")}
+_DTYPES: dict[int, tuple[np.dtype[Any], str]] = {
+    1: (np.dtype("<f4"), "float_val"),
+    2: (np.dtype("<f8"), "double_val"),
+}
 """Of scores, by TensorFlow's number of the type."""
 _SCORES = "probability"
 

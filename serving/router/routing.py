@@ -67,7 +67,7 @@ class _Chosen:
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Tried:
     reply: Any
-    answer: Answer | None
+    answer: Answer
     target: Target
     seconds: float
 
@@ -174,7 +174,7 @@ class Routing:
         if shadow is not None:
             found = await self._shadowed(shadow, experiment, tried.answer)
         total = time.perf_counter() - start
-        answer = tried.answer or Answer(0, 0)
+        answer = tried.answer
         exposure = Exposure(
             request_id=headers.request_id,
             unit=chosen.unit,

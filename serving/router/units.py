@@ -12,7 +12,10 @@ from clickwright.serving.router.headers import checked_unit
 from clickwright.serving.server.serving_error import ServingError
 
 _STRING = 7
-_INTEGERS = {3: (np.dtype("<i4"), "int_val"), 9: (np.dtype("<i8"), "int64_val")}
+_INTEGERS: dict[int, tuple[np.dtype[Any], str]] = {
+    3: (np.dtype("<i4"), "int_val"),
+    9: (np.dtype("<i8"), "int64_val"),
+}
 """TensorFlow's numbers of the types that an id may have."""
 
 

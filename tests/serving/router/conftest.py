@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fake_model_server import FakeModelServer, LoopThread
@@ -30,7 +31,7 @@ def routed(
     """Starts routers, which the test's end stops."""
     started: list[RunningRouter] = []
 
-    def start(**changes: object) -> RunningRouter:
+    def start(**changes: Any) -> RunningRouter:
         router = RunningRouter(loop_thread, model_servers, tmp_path, **changes)
         started.append(router)
         return router

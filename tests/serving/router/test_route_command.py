@@ -25,7 +25,10 @@ from clickwright.serving.router import run as program
 from clickwright.serving.router.options import RouterOptions, router_options
 
 REQUESTS = 300
-GIVEN = {"experiments": pathlib.Path("experiments"), "log": pathlib.Path("log")}
+GIVEN: dict[str, Any] = {
+    "experiments": pathlib.Path("experiments"),
+    "log": pathlib.Path("log"),
+}
 
 
 def started(monkeypatch: pytest.MonkeyPatch, *flags: str) -> RouterOptions:

@@ -67,6 +67,13 @@ def test_a_unit_always_gets_its_arm_and_each_answer_leaves_one_exposure(
         assert not row["override"]
 
 
+@pytest.mark.parametrize("sync", ["always", "never"])
+def test_each_way_to_sync_the_log_keeps_the_exposure(routed: Routed, sync: str) -> None:
+    router = routed(options={"log_sync": sync})
+    router.ask("u1")
+    assert len(router.exposures()) == 1
+
+
 def test_the_inputs_reach_the_server_as_they_came(
     routed: Routed, model_servers: FakeModelServer
 ) -> None:

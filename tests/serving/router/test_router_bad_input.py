@@ -238,6 +238,18 @@ def test_privacy_without_its_secret_is_refused_at_the_start(
         routed(privacy={"hash_units": True, "secret_env": "SHOP_SECRET"})
 
 
+def test_an_experiment_that_comes_without_its_secret_is_answered_by_control(
+    routed: Routed, model_servers: FakeModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_SECRET", raising=False)
+    router = routed(ramp=[{"at": LONG_AGO, "share": 0.0}])
+    router.define(privacy={"hash_units": True, "secret_env": "SHOP_SECRET"})
+    found = 'unassigned_total{reason="no secret"}'
+    router.until(lambda: bool(router.ask("u1")) and found in router.metrics())
+    assert set(model_servers.asked_of("Predict")) == {1}
+    assert router.exposures() == []
+
+
 def test_experiments_are_read_again_and_bad_ones_change_nothing(
     routed: Routed, model_servers: FakeModelServer
 ) -> None:
