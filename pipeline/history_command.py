@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.box
 import rich.console
@@ -42,7 +42,7 @@ def history(
 
     All of them:    clickwright ab history out/history
     """
-    import pydantic_core
+    import pydantic
 
     from clickwright.experiments.offline_online.history import past_results, promises
 
@@ -50,7 +50,7 @@ def history(
     found = promises(results)
     if as_json:
         content = {"results": results, "promises": found}
-        text = pydantic_core.to_json(content, indent=2, inf_nan_mode="null").decode()
+        text = pydantic.TypeAdapter(Any).dump_json(content, indent=2).decode()
         sys.stdout.write(text + "\n")
     else:
         _show(results, found, rich.console.Console())
