@@ -78,7 +78,10 @@ def route(
     max_logged_scores: Annotated[
         int,
         typer.Option(
-            "--max_logged_scores", min=0, help="Candidates whose scores are logged."
+            "--max_logged_scores",
+            min=0,
+            max=30_000,
+            help="Candidates whose scores are logged.",
         ),
     ] = 1000,
     shadow_wait_in_ms: Annotated[

@@ -39,7 +39,8 @@ _encode = json.JSONEncoder(
 def encode(record: Exposure | Outcome) -> bytes:
     """Returns the line of a record.
 
-    Scores that are not finite become null: JSON has no name for them.
+    Scores and their difference that are not finite become null: JSON has no name for
+    them, and a model that fails must not take the record with it.
 
     Raises:
         DataError: a value does not fit its column, or the record is too long.
@@ -207,7 +208,21 @@ _COLUMNS = {
 }
 """What `encode` needs of the schemas; it runs for each answer of the router."""
 
+
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 _FIELDS = {
-    kind: [(field.name, _PLAIN[field.type], field.nullable) for field in schema]
+    kind: [
+        (
+            field.name,
+            _finite
+            if field.nullable and pa.types.is_floating(field.type)
+            else _PLAIN[field.type],
+            field.nullable,
+        )
+        for field in schema
+    ]
     for kind, schema in SCHEMAS.items()
 }

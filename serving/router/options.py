@@ -55,7 +55,7 @@ class RouterOptions(StrictModel):
     """Requests under way at most; more are refused at once."""
     max_hops: Annotated[int, Field(gt=0)] = 3
     """Routers that a request may pass; one that goes round in a circle ends here."""
-    max_logged_scores: Annotated[int, Field(ge=0)] = 1000
+    max_logged_scores: Annotated[int, Field(ge=0, le=30_000)] = 1000
     """An exposure holds the scores of at most so many candidates; 0: never any."""
     shadow_wait_in_ms: Annotated[float, Field(ge=0)] = 10.0
     """Longest that an answer waits for its shadow, so that the exposure tells how they

@@ -244,6 +244,13 @@ def test_a_writer_killed_between_parquet_and_its_segment_duplicates_nothing(
     assert ids(tmp_path) == ["r1"]
 
 
+def test_a_shadow_that_answers_nan_costs_no_exposure(tmp_path: pathlib.Path) -> None:
+    with EventLog(tmp_path, "exposure") as log:
+        log.append(exposure(1, shadow_version=2, shadow_difference=float("nan")))
+    (row,) = read(tmp_path).to_pylist()
+    assert (row["shadow_version"], row["shadow_difference"]) == (2, None)
+
+
 @pytest.mark.parametrize(
     "values",
     [
