@@ -18,6 +18,8 @@ class Baseline(StrictModel):
     mean: Annotated[float, Field(gt=0)]
     variance: Annotated[float, Field(gt=0)]
     """Of the mean over `n` units, times `n`; after CUPED where there are covariates."""
+    rate: bool = False
+    """Whether each unit has 0 or 1."""
 
     @classmethod
     def of_rate(cls, rate: float) -> Self:
@@ -31,7 +33,7 @@ class Baseline(StrictModel):
                 f"A rate must lie between 0 and 1. Received: {rate}.",
                 fix="give the share of units that convert, such as 0.12",
             )
-        return cls(mean=rate, variance=rate * (1 - rate))
+        return cls(mean=rate, variance=rate * (1 - rate), rate=True)
 
     @classmethod
     def of_units(cls, units: pa.Table, experiment: Experiment) -> Self:
@@ -70,3 +72,14 @@ class Baseline(StrictModel):
                 fix="give past units whose metric has a mean above 0 and a spread",
             )
         return cls(mean=mean, variance=variance)
+
+    def variance_of_arm(self, lift: float) -> float:
+        """`variance` in an arm with a relative lift.
+
+        What each unit does is taken to grow alike, and its spread with it. That is on
+        the safe side: the spread of counts grows less.
+        """
+        if self.rate:
+            rate = min(self.mean * (1 + lift), 1.0)
+            return rate * (1 - rate)
+        return self.variance * (1 + lift) ** 2

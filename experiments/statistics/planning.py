@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import Self
 
-import tea_tasting.aggr
-import tea_tasting.metrics
 from scipy import optimize, stats
 
 from clickwright.experiments.statistics.baseline import Baseline
@@ -23,6 +21,7 @@ POWER = 0.8
 
 _FEWEST = 8  # units of two arms: below, t-tests have hardly any freedom
 _MOST = 100.0  # log of the units
+_LARGEST = 10.0  # effect
 _LONGEST = 3650  # days
 
 
@@ -105,22 +104,14 @@ def units_needed(
             fix="give the smallest relative effect that matters, such as 0.02",
         )
     pair = _Pair.of(experiment)
-    few = detectable_effect(experiment, baseline, _FEWEST / pair.share, power=power)
-    if few is None or few <= effect:
-        units: float = _FEWEST
-    elif experiment.stopping.rule == "sequential":
-        log_units = optimize.brentq(
-            lambda log: pair.sequential(math.exp(log), baseline, power) - effect,
-            math.log(_FEWEST),
-            _MOST,
-        )
-        units = math.exp(log_units)
-    else:
-        test = pair.test(power=power, rel_effect_size=effect)
-        units = test.solve_power_from_aggregates(_aggregates(baseline), "n_obs")[
-            0
-        ].n_obs
-    return math.ceil(units / pair.share)
+
+    def spare(log_units: float) -> float:
+        return pair.spare(math.exp(log_units), baseline, effect, power)
+
+    least = math.log(_FEWEST)
+    if spare(least) >= 0:
+        return math.ceil(_FEWEST / pair.share)
+    return math.ceil(math.exp(optimize.brentq(spare, least, _MOST)) / pair.share)
 
 
 def detectable_effect(
@@ -135,23 +126,20 @@ def detectable_effect(
         power: chance that is wanted.
 
     Returns:
-        The effect; None with fewer than eight units in the arms compared.
+        The effect; None where they are too few for one of ten times the mean.
 
     Raises:
         DataError: the power is out of range.
     """
     _check(power)
     pair = _Pair.of(experiment)
-    units = units * pair.share
-    if units < _FEWEST * (1 - 1e-9):
+
+    def spare(effect: float) -> float:
+        return pair.spare(units * pair.share, baseline, effect, power)
+
+    if units * pair.share < _FEWEST or spare(_LARGEST) < 0:
         return None
-    if experiment.stopping.rule == "sequential":
-        return pair.sequential(units, baseline, power)
-    return float(
-        pair.test(power=power, n_obs=round(units))
-        .solve_power_from_aggregates(_aggregates(baseline), "rel_effect_size")[0]
-        .rel_effect_size
-    )
+    return float(optimize.brentq(spare, 0.0, _LARGEST, xtol=1e-12))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +149,7 @@ class _Pair:
     control: float
     arm: float
     alpha: float
+    sequential: bool
 
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
@@ -169,33 +158,30 @@ class _Pair:
             experiment.arms[experiment.control].weight,
             min(experiment.arms[arm].weight for arm in arms),
             experiment.stopping.alpha / len(arms),
+            experiment.stopping.rule == "sequential",
         )
 
     @property
     def share(self) -> float:
         return self.control + self.arm
 
-    def test(self, **given: float) -> tea_tasting.metrics.Mean:
-        return tea_tasting.metrics.Mean(
-            "value",
-            alpha=self.alpha,
-            ratio=self.arm / self.control,
-            use_t=False,  # the t-distribution overflows where effects are large
-            **given,
+    def spare(
+        self, units: float, baseline: Baseline, effect: float, power: float
+    ) -> float:
+        """By how much an effect exceeds what is detected at the last look.
+
+        Detected is, with the wanted chance, what lies so many standard errors off 0 as
+        the boundary and the quantile of the power together.
+        """
+        boundary = (
+            two_sided_critical(units, self.alpha)
+            if self.sequential
+            else stats.norm.isf(self.alpha / 2)
         )
-
-    def sequential(self, units: float, baseline: Baseline, power: float) -> float:
-        """The effect that is beyond the boundary at the last look by that chance."""
-        each = self.share / units
-        se = math.sqrt(baseline.variance * (each / self.control + each / self.arm))
-        boundary = two_sided_critical(units, self.alpha) + stats.norm.ppf(power)
-        return float(boundary * se / baseline.mean)
-
-
-def _aggregates(baseline: Baseline) -> tea_tasting.aggr.Aggregates:
-    return tea_tasting.aggr.Aggregates(
-        count_=2, mean_={"value": baseline.mean}, var_={"value": baseline.variance}
-    )
+        variance = baseline.variance * self.share / self.control
+        variance += baseline.variance_of_arm(effect) * self.share / self.arm
+        reach = (boundary + stats.norm.ppf(power)) * math.sqrt(variance / units)
+        return float(effect * baseline.mean - reach)
 
 
 def _entering(experiment: Experiment, per_day: float) -> Iterator[tuple[int, float]]:

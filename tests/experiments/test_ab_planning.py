@@ -52,7 +52,7 @@ def test_a_rate_needs_the_units_of_the_textbook() -> None:
 
     units = units_needed(definition(), RATE, 0.1)
 
-    assert units == pytest.approx(2 * 2 * z**2 * 0.09 / 0.01**2, abs=2)
+    assert units == pytest.approx(2 * z**2 * (0.1 * 0.9 + 0.11 * 0.89) / 0.01**2, abs=2)
 
 
 @pytest.mark.parametrize("rule", ["fixed", "sequential"])
@@ -77,12 +77,12 @@ def test_the_planned_units_detect_the_effect_as_often_as_planned(
     units = units_needed(definition(weights=weights), mean, 0.1, power=0.8)
     sizes = [round(units * weight) for weight in weights]
 
-    # 20,000 experiments: arms' means, and variances, of normal values.
-    means = [
-        random.normal(centre, 3.0 / np.sqrt(size), 20_000)
-        for centre, size in zip((2.0, 2.2), sizes, strict=True)
+    # 20,000 experiments: arms' means, and variances, of values that grew by a tenth.
+    arms = list(zip((2.0, 2.2), (3.0, 3.3), sizes, strict=True))
+    means = [random.normal(m, sd / np.sqrt(n), 20_000) for m, sd, n in arms]
+    variances = [
+        sd**2 * random.chisquare(n - 1, 20_000) / (n - 1) / n for _, sd, n in arms
     ]
-    variances = [9.0 * random.chisquare(n - 1, 20_000) / (n - 1) / n for n in sizes]
     z = (means[1] - means[0]) / np.sqrt(sum(variances))
 
     assert (np.abs(z) > 1.96).mean() == pytest.approx(0.8, abs=0.01)
@@ -95,8 +95,8 @@ def test_looking_every_day_costs_units_and_keeps_the_power() -> None:
 
     sizes = sequential * np.arange(1, 15) / 14
     steps = random.standard_normal((20_000, 14)) * np.sqrt(sequential / 14)
-    # Standard errors that the effect is worth at each look; 1.2 times the variance.
-    drift = 0.01 / np.sqrt(0.09 * 4 / sizes)
+    # Standard errors that the effect is worth at each look.
+    drift = 0.01 / np.sqrt((0.1 * 0.9 + 0.11 * 0.89) * 2 / sizes)
     z = np.cumsum(steps, axis=1) / np.sqrt(sizes) + drift
     boundary = np.array([two_sided_critical(size, 0.05) for size in sizes])
 
@@ -110,7 +110,9 @@ def test_more_arms_and_uneven_ones_need_more_units() -> None:
     uneven = units_needed(definition(weights=(0.9, 0.1)), RATE, 0.1)
     three = units_needed(definition(weights=(0.4, 0.3, 0.3)), RATE, 0.1)
 
-    assert uneven == pytest.approx(even * 0.25 / 0.09, rel=0.001)
+    before, after = 0.1 * 0.9, 0.11 * 0.89
+    want = (before / 0.9 + after / 0.1) / (before / 0.5 + after / 0.5)
+    assert uneven == pytest.approx(even * want, rel=0.001)
     assert three > even * 1.5
 
 
@@ -150,7 +152,7 @@ def test_a_plan_says_when_the_time_is_too_short() -> None:
     never = plan(experiment, RATE, units_per_day=0.01)
     unknown = plan(experiment, RATE)
 
-    assert slow.days == 29 and slow.enough is False
+    assert slow.days == 30 and slow.enough is False
     assert never.days is None and never.enough is False
     assert never.by_day[0].minimum_effect is None
     assert unknown.days is None and unknown.enough is None and unknown.by_day == ()
