@@ -40,7 +40,7 @@ def test_a_unit_always_gets_its_arm_and_each_answer_leaves_one_exposure(
     ids = []
     for unit in units:
         answer = messages.PredictAnswer.FromString(router.ask(unit))
-        variant = assign(experiment, unit, NOW).variant
+        variant = str(assign(experiment, unit, NOW).variant)
         assert (
             answer.model_spec.version.value == {"control": 1, "treatment": 2}[variant]
         )
