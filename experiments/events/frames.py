@@ -164,6 +164,10 @@ def _list(values: tuple[float, ...]) -> str:
     return f"[{','.join(['%.9g'] * len(values)) % values}]"
 
 
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def _small(value: Any) -> int:
     return _integer(value, 2**31)
 
@@ -203,26 +207,16 @@ _PLAIN: dict[pa.DataType, Callable[[Any], Any]] = {
 
 _LISTS = ("scores",)
 _COLUMNS = {
-    kind: [(field.name, field.nullable, _PLAIN[field.type]) for field in schema]
-    for kind, schema in SCHEMAS.items()
-}
-"""What `encode` needs of the schemas; it runs for each answer of the router."""
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-_FIELDS = {
     kind: [
         (
             field.name,
+            field.nullable,
             _finite
             if field.nullable and pa.types.is_floating(field.type)
             else _PLAIN[field.type],
-            field.nullable,
         )
         for field in schema
     ]
     for kind, schema in SCHEMAS.items()
 }
+"""What `encode` needs of the schemas; it runs for each answer of the router."""
