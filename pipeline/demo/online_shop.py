@@ -78,6 +78,7 @@ class OnlineShop:
         traffic: how much is asked for.
 
     Attributes:
+        page_views: pages that will be asked for.
         pages_before: pages that each user saw in the log, `[users]`.
         clicks_before: what they clicked there, `[users]`.
     """
@@ -92,6 +93,7 @@ class OnlineShop:
         self._first_day = options.days
         self._days = math.ceil((experiment.end - experiment.start) / _DAY)
         self._traffic = traffic
+        self.page_views = traffic.page_views
         known = Histories(options.users, HISTORY_LENGTH)
         self.pages_before = np.zeros(options.users)
         self.clicks_before = np.zeros(options.users)

@@ -34,7 +34,6 @@ class RouterProcess:
 
     Attributes:
         grpc: its gRPC address, `host:port`.
-        pid: of the process.
     """
 
     def __init__(
@@ -71,11 +70,6 @@ class RouterProcess:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-
-    @property
-    def pid(self) -> int | None:
-        """Of the process; None before it starts."""
-        return self._process.pid
 
     def wait(self) -> None:
         """Returns once it takes requests.

@@ -132,7 +132,12 @@ class Traffic:
                 progress.info(
                     "Sent %d requests.",
                     self._sent,
-                    extra={"rows": self._sent, "detail": f"{self._clock.now():%b %d}"},
+                    extra={
+                        "rows": self._sent,
+                        "total": self._shop.page_views,
+                        "fraction": self._sent / self._shop.page_views,
+                        "detail": f"{self._clock.now():%b %d}",
+                    },
                 )
 
     async def _answer(
