@@ -210,5 +210,13 @@ def parsed_like(values: tf.Tensor, feature: Any) -> Any:
         there = tf.logical_not(tf.math.is_nan(rows))
     else:
         there = tf.not_equal(rows, MISSING[rows.dtype])
-    # Dropping what is missing closes the gaps that it leaves, as parsing does.
-    return tf.ragged.boolean_mask(rows, there).to_sparse()
+    # What is missing leaves no gaps, as in parsing. Ragged tensors can do the same with
+    # five times the operations, which small requests feel.
+    indices = tf.where(there)  # [values, 2]
+    places = tf.cumsum(tf.cast(there, tf.int64), axis=1, exclusive=True)
+    places = tf.gather_nd(places, indices)
+    return tf.SparseTensor(
+        tf.stack([indices[:, 0], places], axis=1),
+        tf.gather_nd(rows, indices),
+        tf.shape(rows, tf.int64),
+    )
