@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from clickwright.models.fold_norms import fold_norms
 from clickwright.models.preprocessing import MISSING_TIME, numbers
 from clickwright.models.rank_signature import rank_signature
 from clickwright.models.scoring import scoring_model
@@ -77,7 +78,7 @@ def export(
     columns = feature_columns(spec)
     parsing = request_parsing(spec, transform_output)
     transform = transform_output.transform_features_layer()
-    scorer = scoring_model(model, negative_sampling_rate)
+    scorer = fold_norms(scoring_model(model, negative_sampling_rate))
     names = tuple(model.input)
 
     def score(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
