@@ -129,7 +129,9 @@ def export_retrieval(
     }
     of_item = tf.TensorSpec([None], raw[item_column].dtype, name=item_column)
     archive = keras.export.ExportArchive()
-    archive.track(transform.resources)  # its vocabularies; variables are found by themselves
+    archive.track(
+        transform.resources
+    )  # its vocabularies; variables are found by themselves
     archive.add_endpoint(
         "serving_default",
         serving_default,

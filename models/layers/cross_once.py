@@ -14,16 +14,16 @@ from clickwright.models.layers.user_once import UserOnce
 class CrossOnce(UserOnce):
     """Cross layers, and the dense layer or tower that reads the last one's output.
 
-    Of a cross layer `x_{l+1} = x_0 * (x_l K + b) + x_l`, the values at places of the
+    Of cross layers `x_{l+1} = x_0 * (x_l K + b) + x_l`, the values at places of the
     user, `u`, are an affine function of what stood at the items' places, `i`, in the
-    layers before: with `x_0[u]` the same for all items,
+    layers before, as `x_0[u]` is the same for all items:
 
-        x_{l+1}[u] V = x_l[u] (V + K_uu W) + x_l[i] K_iu W + b_u W,   W = x_0[u]^T * V
+        x_l[u] = sum_{k < l} x_k[i] A_{l,k} + a_l,   a_0 = x_0[u]
+        A_{l+1,k} = (A_{l,k} K_uu) * x_0[u] + A_{l,k},   A_{l+1,l} = K_iu * x_0[u]
+        a_{l+1} = x_0[u] * (a_l K_uu + b_u) + a_l
 
-    for any `V`. Following this back to `x_0[u]`, whatever is multiplied with `x_l[u]`
-    becomes one matrix for `x_0[i] .. x_{l-1}[i]` and one row, both computed once a
-    user. An item costs `L (L + 1) / 2` matrices of the size of its own places, and not
-    `L` of the size of all.
+    With the matrices computed once a user, an item costs `L (L + 1) / 2` products of
+    the size of its own places, and not `L` of the size of all.
 
     The blocks of the kernels are copied when the layer is built, as cutting them out
     for each user would take as long as a product.
@@ -57,34 +57,43 @@ class CrossOnce(UserOnce):
         super().__init__(layer, user_places, item_places, **kwargs)
         self.crosses = list(crosses)
         self.start = start
-        self.blocks: list[_Blocks] = []
+        self.blocks: list[_Block] = []
 
     def build(self, input_shape: Sequence[tuple[int | None, ...]]) -> None:
         """Copies the blocks of the kernels."""
-        sides = (self.user_places, self.item_places)
+        places = [*self.user_places, *self.item_places]
+        users = len(self.user_places)
         for cross in self.crosses:
             kernel, bias = (ops.convert_to_numpy(x) for x in (cross.kernel, cross.bias))
-            cut = [kernel[np.ix_(a, b)] for a in sides for b in sides]
-            cut += [bias[np.newaxis, places] for places in sides]
-            self.blocks.append(_Blocks(*map(self._copied, cut)))
+            kernel, bias = kernel[np.ix_(places, places)], bias[np.newaxis, places]
+            cut = (kernel[:users], kernel[users:], bias)
+            self.blocks.append(_Block(*map(self._copied, cut)))
         kernel = ops.convert_to_numpy(self.first.kernel)
-        stop = self.start + sum(map(len, sides))
-        own = kernel[self.start : stop]
-        self.own = [self._copied(own[list(places)]) for places in sides]
+        stop = self.start + len(places)
+        own = kernel[self.start : stop][places]
+        self.own = self._copied(own[:users]), self._copied(own[users:])
         beside = (kernel[: self.start], kernel[stop:])
         self.beside = [self._copied(rows) for rows in beside if len(rows)]
 
     def product(self, inputs: Sequence[Any]) -> Any:
         """What the first kernel of `layer` makes of the crosses, `[N, h]`."""
         user, item, *others = (ops.cast(x, self.compute_dtype) for x in inputs)
-        xs = [item]  # x_0[i] .. x_l[i]
-        for block in self.blocks:
-            crossed = self._affine(user, xs, block.user_item, block.item_item)
-            xs.append(item * (crossed + block.item_bias) + xs[-1])
-        x = self._affine(user, xs, *self.own)
+        rows, constants = self._of_user(user)
+        depth = len(self.blocks)
+        *sums, result = constants
+        x = item
+        for k in range(depth):
+            result += ops.matmul(x, rows[depth][k])
+            # One product for all layers that x_k counts in.
+            kernel = ops.concatenate([rows[n][k] for n in range(k, depth)], axis=1)
+            parts = ops.split(ops.matmul(x, kernel), depth - k, axis=1)
+            for n, part in enumerate(parts, start=k):
+                sums[n] += part
+            x = item * sums[k] + x
+        result += ops.matmul(x, rows[depth][depth])
         for other, kernel in zip(others, self.beside, strict=True):
-            x += ops.matmul(other, kernel)
-        return x
+            result += ops.matmul(other, kernel)
+        return result
 
     def compute_output_shape(
         self, input_shape: Sequence[tuple[int | None, ...]]
@@ -96,22 +105,44 @@ class CrossOnce(UserOnce):
         )
         return shape
 
-    def _affine(
-        self, user: Any, xs: Sequence[Any], user_kernel: Any, item_kernel: Any
-    ) -> Any:
-        """The last of `x_0 .. x_l`, multiplied with both kernels, `[N, h]`."""
-        column = ops.transpose(user)  # [a, 1]
-        v = user_kernel  # [a, h]
-        parts = [item_kernel]  # from the last layer on
-        constant = 0.0
-        for block in reversed(self.blocks[: len(xs) - 1]):
-            w = column * v
-            parts.append(ops.matmul(block.item_user, w))
-            constant += ops.matmul(block.user_bias, w)
-            v = v + ops.matmul(block.user_user, w)
-        constant += ops.matmul(user, v)
-        kernel = ops.concatenate(parts[::-1], axis=0)
-        return ops.matmul(ops.concatenate(xs, axis=1), kernel) + constant
+    def _of_user(self, user: Any) -> tuple[list[list[Any]], list[Any]]:
+        """What all items of a user share.
+
+        Returns:
+            For each cross layer and what reads the last one, the matrices of `x_0[i]
+            .. x_l[i]` and the constant row: their sum is `x_l K + b` at the places of
+            the items, and the product of the reader.
+        """
+        users = user.shape[1]
+        known: list[Any] = []  # A_{l,k}
+        constant = user  # a_l
+        rows, constants = [], []
+        for block in self.blocks:
+            own = block.items[:, users:]
+            of_items = block.users[:, users:]
+            rows.append([*(ops.matmul(x, of_items) for x in known), own])
+            row = ops.matmul(constant, block.users) + block.bias
+            constants.append(row[:, users:])
+            if block is self.blocks[-1]:
+                break
+            square = block.users[:, :users]
+            known = [ops.matmul(x, square) * user + x for x in known]
+            known.append(block.items[:, :users] * user)
+            constant = user * row[:, :users] + constant
+        # The other way round for the last layer: what reads it is mostly narrow.
+        of_users, of_items = self.own
+        scaled = ops.transpose(user) * of_users  # [a, h]
+        before = of_users + ops.matmul(block.users[:, :users], scaled)
+        rows.append(
+            [
+                *(ops.matmul(x, before) for x in known),
+                ops.matmul(block.items[:, :users], scaled),
+                of_items,
+            ]
+        )
+        last = ops.matmul(block.bias[:, :users], scaled)
+        constants.append(ops.matmul(constant, before) + last)
+        return rows, constants
 
     def _copied(self, values: np.ndarray) -> Any:
         return self.add_weight(
@@ -122,12 +153,12 @@ class CrossOnce(UserOnce):
         )
 
 
-class _Blocks(NamedTuple):
-    """A cross layer's kernel and bias by where rows and columns belong."""
+class _Block(NamedTuple):
+    """A cross layer's kernel and bias, with the places of the user first."""
 
-    user_user: Any
-    user_item: Any
-    item_user: Any
-    item_item: Any
-    user_bias: Any
-    item_bias: Any
+    users: Any
+    """Rows of the user, `[a, a + c]`."""
+    items: Any
+    """Rows of the items, `[c, a + c]`."""
+    bias: Any
+    """`[1, a + c]`."""
