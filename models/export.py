@@ -9,9 +9,11 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from clickwright.models.fold_norms import fold_norms
 from clickwright.models.preprocessing import MISSING_TIME, numbers
 from clickwright.models.rank_signature import rank_signature
 from clickwright.models.scoring import scoring_model
+from clickwright.models.transform_graph import TransformGraph
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import MachineError
 from clickwright.schemas.spec import FeatureSpec
@@ -76,14 +78,12 @@ def export(
     """
     columns = feature_columns(spec)
     parsing = request_parsing(spec, transform_output)
-    transform = transform_output.transform_features_layer()
-    scorer = scoring_model(model, negative_sampling_rate)
+    transform = TransformGraph(transform_output)
+    scorer = fold_norms(scoring_model(model, negative_sampling_rate))
     names = tuple(model.input)
 
     def score(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        tensors = transform(raw)
-        features = {name: tensors[name] for name in names}
-        return {"probability": scorer(features, training=False)}
+        return {"probability": scorer(transform(raw, names), training=False)}
 
     def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return score(tf.io.parse_example(examples, parsing))
@@ -104,7 +104,7 @@ def export(
     archive = keras.export.ExportArchive()
     # Its vocabularies. Variables are found by the signatures that read them; tracking
     # the model too would write each a second time, and load it so.
-    archive.track(transform)
+    archive.track(transform.resources)
     archive.add_endpoint(
         "serving_default",
         serving_default,
@@ -112,7 +112,10 @@ def export(
     )
     archive.add_endpoint("predict_raw", predict_raw, [raw_specs])
     ranking = rank_signature(
-        spec, scorer, lambda columns: transform(as_parsed(columns)), raw_specs
+        spec,
+        scorer,
+        lambda columns, names: transform(as_parsed(columns), names),
+        raw_specs,
     )
     if ranking is not None:
         archive.add_endpoint("rank", ranking[0], [ranking[1]])
@@ -210,5 +213,13 @@ def parsed_like(values: tf.Tensor, feature: Any) -> Any:
         there = tf.logical_not(tf.math.is_nan(rows))
     else:
         there = tf.not_equal(rows, MISSING[rows.dtype])
-    # Dropping what is missing closes the gaps that it leaves, as parsing does.
-    return tf.ragged.boolean_mask(rows, there).to_sparse()
+    # What is missing leaves no gaps, as in parsing. Ragged tensors can do the same with
+    # five times the operations, which small requests feel.
+    indices = tf.where(there)  # [values, 2]
+    places = tf.cumsum(tf.cast(there, tf.int64), axis=1, exclusive=True)
+    places = tf.gather_nd(places, indices)
+    return tf.SparseTensor(
+        tf.stack([indices[:, 0], places], axis=1),
+        tf.gather_nd(rows, indices),
+        tf.shape(rows, tf.int64),
+    )

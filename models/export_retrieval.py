@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 from clickwright.models.export import MISSING, parsed_like, write_archive
 from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
 from clickwright.models.retrieval.retrieval_model import RetrievalModel
+from clickwright.models.transform_graph import TransformGraph
 from clickwright.schemas.spec import CategoricalFeature, FeatureSpec
 
 TOP_K = 100
@@ -59,7 +60,7 @@ def export_retrieval(
     Raises:
         MachineError: the folder cannot be written to, or the disk is full.
     """
-    transform = transform_output.transform_features_layer()
+    transform = TransformGraph(transform_output)
     raw = transform_output.raw_feature_spec()
     model.by_length = False  # a few requests gain nothing, and the graph stays small
     query = {name: inputs.query[name] for name in model.reads}
@@ -76,8 +77,7 @@ def export_retrieval(
     count = min(k, len(values))
 
     def transformed(columns: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        tensors = transform(columns)
-        return {name: tensors[name] for name in read}
+        return transform(columns, read)
 
     def vectors(tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
         features = {name: tensors[i.name] for name, i in query.items()}
@@ -112,7 +112,8 @@ def export_retrieval(
 
     def embed_item(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         parsed = parsed_like(columns[item_column], raw[item_column])
-        ids = transform({item_column: parsed})[inputs.item.name]
+        name = inputs.item.name
+        ids = transform({item_column: parsed}, [name])[name]
         found = {"embedding": tf.gather(matrix.value, ids)}
         if bias is not None:
             found["bias"] = tf.gather(bias.value, ids)
@@ -128,7 +129,9 @@ def export_retrieval(
     }
     of_item = tf.TensorSpec([None], raw[item_column].dtype, name=item_column)
     archive = keras.export.ExportArchive()
-    archive.track(transform)  # its vocabularies; variables are found by themselves
+    archive.track(
+        transform.resources
+    )  # its vocabularies; variables are found by themselves
     archive.add_endpoint(
         "serving_default",
         serving_default,

@@ -13,7 +13,6 @@ Numbers are scaled by the constants of the discretization plan, and nothing is l
 of them here.
 """
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -50,7 +49,6 @@ GROUP_KEY = "group_key"
 
 Column: TypeAlias = tf.Tensor | tf.SparseTensor
 Lookup: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
-ListLookup: TypeAlias = Callable[[tf.RaggedTensor], tf.RaggedTensor]
 
 _SEPARATOR = "\x1f"
 """Between the parts of a cross: ASCII's unit separator, not found in real values."""
@@ -92,8 +90,9 @@ def preprocessing_fn(
                 outputs[name] = _scalar(column, PADDING_ID, lookups[name])
             case MultiHotFeature(max_length=length):
                 column = inputs[spec.column_of(name)]
-                first = _ragged(column)[:, :length]
-                outputs[name] = _padded(_of_lists(lookups[name])(first), length)
+                ids = lookups[name](column.values)
+                places = tf.minimum(column.indices[:, 1], length)
+                outputs[name] = _placed(column, ids, places, length + 1)[:, :length]
             case SequenceFeature():
                 outputs |= _sequence(name, feature, spec, inputs, lookups)
             case CrossFeature():
@@ -227,45 +226,69 @@ def _sequence(
     lookups: Mapping[str, Lookup],
 ) -> dict[str, tf.Tensor]:
     """Returns the history and its side inputs, each int64 `[batch, max_length]`."""
-    length = feature.max_length
-    parts: dict[str, tuple[str, ListLookup]] = {
-        name: (spec.column_of(name), _of_lists(lookups[feature.of]))
+    parts: dict[str, tuple[str, Lookup]] = {
+        name: (spec.column_of(name), lookups[feature.of])
     }
     for side_name, side in feature.side.items():
-        parts[f"{name}__{side_name}"] = (side.column, _of_lists(lookups[side.of]))
+        parts[f"{name}__{side_name}"] = (side.column, lookups[side.of])
+    outputs = {
+        output: _latest(inputs[column], ids(inputs[column].values), feature)
+        for output, (column, ids) in parts.items()
+    }
     if feature.times and spec.timestamp:
-        ages = functools.partial(_ages, now=inputs[spec.timestamp])
-        parts[age_of(name)] = (feature.times, ages)
-    outputs = {}
-    for output, (column, ids) in parts.items():
-        latest = _ragged(inputs[column])[:, -length:]
-        if feature.padding == "right":
-            outputs[output] = _padded(ids(latest), length)
-        else:
-            newest_first = tf.reverse(latest, [1])
-            outputs[output] = tf.reverse(_padded(ids(newest_first), length), [1])
+        times = inputs[feature.times]
+        ages = _ages(times, inputs[spec.timestamp])
+        outputs[age_of(name)] = _latest(times, ages, feature)
     return outputs
 
 
-def _ages(times: tf.RaggedTensor, now: Column) -> tf.RaggedTensor:
+def _ages(times: tf.SparseTensor, now: Column) -> tf.Tensor:
     """Returns the ids of the events' ages at the rows' times.
 
     `id = floor(2 log2(seconds)) + 1`, by comparing integers, as logarithms would round;
     1 for less than a second and for times to come, 0 where the row has no time.
     """
     row_times = _scalar(now, MISSING_TIME, tf.identity)  # [B]
-    at = tf.gather(row_times, times.value_rowids())  # [events]
+    at = tf.gather(row_times, times.indices[:, 0])  # [events]
     least = tf.constant(_LEAST_SECONDS, tf.int64)
-    seconds = at - times.flat_values
-    found = tf.searchsorted(least, seconds, side="right", out_type=tf.int64)
+    found = tf.searchsorted(least, at - times.values, side="right", out_type=tf.int64)
     padding = tf.constant(PADDING_ID, tf.int64)
-    ids = tf.where(tf.equal(at, MISSING_TIME), padding, tf.maximum(found, 1))
-    return times.with_flat_values(ids)
+    return tf.where(tf.equal(at, MISSING_TIME), padding, tf.maximum(found, 1))
 
 
-def _of_lists(lookup: Lookup) -> ListLookup:
-    """Returns the function from lists of values to lists of ids."""
-    return lambda lists: lists.with_flat_values(lookup(lists.flat_values))
+def _latest(
+    column: tf.SparseTensor, ids: tf.Tensor, feature: SequenceFeature
+) -> tf.Tensor:
+    """Returns the ids of the last events, padded, int64 `[batch, max_length]`.
+
+    Args:
+        column: the events, whose places are counted from each row's first.
+        ids: of all events.
+        feature: says how many there may be, and where padding goes.
+    """
+    length = feature.max_length
+    rows, places = column.indices[:, 0], column.indices[:, 1]
+    lengths = tf.math.unsorted_segment_sum(
+        tf.ones_like(rows), rows, column.dense_shape[0]
+    )
+    kept = tf.cast(length, tf.int64)
+    if feature.padding == "right":
+        kept = tf.minimum(lengths, kept)
+    # Older events all go to a place before the first, which is cut off.
+    places += tf.gather(kept - lengths, rows) + 1
+    return _placed(column, ids, tf.maximum(places, 0), length + 1)[:, 1:]
+
+
+def _placed(
+    column: tf.SparseTensor, ids: tf.Tensor, places: tf.Tensor, length: int
+) -> tf.Tensor:
+    """Returns each row's ids at the places given, 0 elsewhere, int64 `[batch, length]`.
+
+    Where ids share a place, what stands there means nothing.
+    """
+    shape = tf.stack([column.dense_shape[0], tf.constant(length, tf.int64)])
+    at = tf.stack([column.indices[:, 0], places], axis=1)
+    return tf.ensure_shape(tf.scatter_nd(at, ids, shape), [None, length])
 
 
 def _cross(columns: list[Column], buckets: int) -> tf.Tensor:
@@ -292,19 +315,6 @@ def _scalar(column: Column, missing: Any, fn: Lookup) -> tf.Tensor:
     one_a_row = tf.SparseTensor(column.indices, values, [column.dense_shape[0], 1])
     missing = tf.constant(missing, values.dtype)
     return tf.squeeze(tf.sparse.to_dense(one_a_row, missing), axis=1)
-
-
-def _ragged(column: tf.SparseTensor) -> tf.RaggedTensor:
-    """Returns the lists `[batch, (length)]`."""
-    # Parsed examples are in order; checking it again costs more than the rest.
-    return tf.RaggedTensor.from_value_rowids(
-        column.values, column.indices[:, 0], column.dense_shape[0], validate=False
-    )
-
-
-def _padded(ids: tf.RaggedTensor, length: int) -> tf.Tensor:
-    """Returns the ids, padded on the right, int64 `[batch, length]`."""
-    return ids.to_tensor(PADDING_ID, shape=[None, length])
 
 
 def _unless_empty(values: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """The signature that scores many items for one user."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,7 @@ Columns = Mapping[str, tf.Tensor]
 def rank_signature(
     spec: FeatureSpec,
     model: keras.Model,
-    transform: Callable[[Columns], Mapping[str, tf.Tensor]],
+    transform: Callable[[Columns, Collection[str]], Mapping[str, tf.Tensor]],
     columns: Mapping[str, tf.TensorSpec],
 ) -> tuple[Callable[[Columns], dict[str, tf.Tensor]], dict[str, tf.TensorSpec]] | None:
     """The function of raw columns, and what it takes.
@@ -26,8 +26,7 @@ def rank_signature(
     Args:
         spec: the feature spec.
         model: gives a probability of the transformed tensors.
-        transform: from raw columns, as `columns` describes them, to those tensors that
-            they suffice for.
+        transform: from raw columns, as `columns` describes them, to the tensors named.
         columns: what a batch of rows holds.
 
     Returns:
@@ -59,7 +58,7 @@ def rank_signature(
             names = sorted(set().union(*tensors.values()))
             if names:
                 take = repeated if side == "both" else given.__getitem__
-                found = transform({name: take(name) for name in names})
+                found = transform({name: take(name) for name in names}, tensors)
                 # Layers see by the shape that this is one row.
                 features |= {t: tf.ensure_shape(found[t], shapes[t]) for t in tensors}
         return {"probability": ranked(features, training=False)}

@@ -1,19 +1,20 @@
 """Scoring many items for one user."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import keras
 import keras_rs
 
+from clickwright.models.layers.cross_once import CrossOnce
 from clickwright.models.layers.fused_embedding import FusedEmbedding
 from clickwright.models.layers.join_sides import JoinSides
 from clickwright.models.layers.mlp import MLP
 from clickwright.models.layers.repeat_rows import RepeatRows
 from clickwright.models.layers.side_embedding import SideEmbedding
 from clickwright.models.layers.user_once import UserOnce
-from clickwright.models.sides import Sides
+from clickwright.models.sides import Beside, Crossed, Sides
 from clickwright.schemas.model_input import ModelInput
 
 
@@ -29,8 +30,8 @@ def ranking_model(
     history does.
 
     Embeddings are looked up for each side apart, and stay apart until the first layer
-    that mixes their values; of a dense layer, or a tower that starts with one, the
-    user's part is multiplied once.
+    that mixes their values; of a dense layer, or a tower that starts with one, and of
+    full-matrix cross layers before it, the user's part is multiplied once.
 
     Args:
         model: a functional model of a dict of tensors, such as `registry.build` made;
@@ -77,27 +78,27 @@ def ranking_model(
 
     def apart(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What a layer gives that can keep both sides apart; None where none can."""
-        if not args or any(isinstance(x, Sides) for x in kwargs.values()):
+        if not args or any(_is_apart(x) for x in kwargs.values()):
             return None
         x = args[0]
         if type(layer) is FusedEmbedding:
             return _embedded(layer, x)
         if isinstance(layer, keras.layers.Concatenate):
             return _concatenated(layer, x)
+        if isinstance(x, Crossed | Beside) and _starts_dense(layer):
+            return _after_crosses(layer, x)
         if not isinstance(x, Sides):
             return None
         if isinstance(layer, keras.layers.Flatten):
             return _flattened(layer, x)
         if _starts_dense(layer):
             return once(layer, x)
-        if (
-            isinstance(layer, keras_rs.layers.FeatureCross)
-            and all(other is x for other in args)
-            and layer.projection_dim is None
-            and not layer.diag_scale
-        ):
-            whole = joined(x)
-            return whole * once(layer.dense, x) + whole
+        if _is_plain_cross(layer):
+            before = args[-1]
+            if before is x:
+                return Crossed(x, (layer,))
+            if isinstance(before, Crossed) and before.start is x:
+                return Crossed(x, (*before.layers, layer))
         return None
 
     layers: dict[Any, UserOnce] = {}
@@ -120,11 +121,23 @@ def ranking_model(
     whole: dict[int, Any] = {}
 
     def joined(x: Any) -> Any:
-        if not isinstance(x, Sides):
+        if not _is_apart(x):
             return x
         if id(x) not in whole:
-            whole[id(x)] = JoinSides(x.user_places, x.item_places)((x.user, x.item))
+            whole[id(x)] = together(x)
         return whole[id(x)]
+
+    def together(x: Sides | Crossed | Beside) -> Any:
+        if isinstance(x, Sides):
+            return JoinSides(x.user_places, x.item_places)((x.user, x.item))
+        if isinstance(x, Beside):
+            return x.layer([joined(part) for part in x.parts])
+        start = joined(x.start)
+        first, *others = x.layers
+        crossed = start * once(first.dense, x.start) + start
+        for layer in others:
+            crossed = layer(start, crossed)
+        return crossed
 
     names = {id(tensor): name for name, tensor in model.input.items()}
     outputs = model._run_through_graph(
@@ -146,6 +159,47 @@ def items_of(model: keras.Model) -> set[str]:
 
 def _one_an_item(x: Any) -> bool:
     return isinstance(x, keras.KerasTensor) and bool(x.shape) and x.shape[0] is None
+
+
+def _is_apart(x: Any) -> bool:
+    return isinstance(x, Sides | Crossed | Beside)
+
+
+def _is_plain_cross(layer: Any) -> bool:
+    """Whether it is `x_0 * (K x + b) + x`."""
+    return (
+        isinstance(layer, keras_rs.layers.FeatureCross)
+        and layer.projection_dim is None
+        and not layer.diag_scale
+        and layer.use_bias
+        and layer.dense.activation is keras.activations.linear
+    )
+
+
+def _after_crosses(layer: Any, x: Crossed | Beside) -> Any:
+    """What a dense layer or tower gives; None where the plain way is as cheap."""
+    parts = list(x.parts) if isinstance(x, Beside) else [x]
+    place = next(n for n, part in enumerate(parts) if isinstance(part, Crossed))
+    crossed = parts.pop(place)
+    start, depth = crossed.start, len(crossed.layers)
+    own = len(start.item_places)
+    width = own + len(start.user_places)
+    if own**2 * (depth + 1) >= 2 * width**2:
+        return None
+    before, after = parts[:place], parts[place:]
+    others = [
+        side[0] if len(side) == 1 else keras.layers.Concatenate()(side)
+        for side in (before, after)
+        if side
+    ]
+    once = CrossOnce(
+        [cross.dense for cross in crossed.layers],
+        layer,
+        start.user_places,
+        start.item_places,
+        sum(part.shape[1] for part in before),
+    )
+    return once([start.user, start.item, *others])
 
 
 def _starts_dense(layer: Any) -> bool:
@@ -176,8 +230,18 @@ def _flattened(layer: keras.layers.Flatten, x: Sides) -> Sides:
     )
 
 
-def _concatenated(layer: keras.layers.Concatenate, xs: Any) -> Sides | None:
-    """Both sides, each put together for itself; None where only one side is there."""
+def _concatenated(
+    layer: keras.layers.Concatenate, xs: Sequence[Any]
+) -> Sides | Beside | None:
+    """Both sides, each put together for itself; None where only one side is there.
+
+    Crosses stay what they are beside tensors of the items.
+    """
+    if any(isinstance(x, Crossed | Beside) for x in xs):
+        crosses = [x for x in xs if isinstance(x, Crossed)]
+        tensors = [x for x in xs if _one_an_item(x) and len(x.shape) == 2]
+        simple = len(crosses) == 1 and len(tensors) == len(xs) - 1
+        return Beside(tuple(xs), layer) if simple else None
     ranks = {len(x.item.shape if isinstance(x, Sides) else x.shape) for x in xs}
     if layer.axis != 1 and (layer.axis != -1 or ranks != {2}):
         return None

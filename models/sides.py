@@ -1,4 +1,4 @@
-"""A tensor whose parts depend on the user, or on an item."""
+"""Tensors whose parts depend on the user, or on an item."""
 
 import dataclasses
 from typing import Any
@@ -20,3 +20,29 @@ class Sides:
     item: Any
     user_places: tuple[int, ...]
     item_places: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Crossed:
+    """Stands for what cross layers make of a tensor, `[N, n]`.
+
+    Attributes:
+        start: the tensor.
+        layers: the cross layers, one after the other.
+    """
+
+    start: Sides
+    layers: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Beside:
+    """Stands for crosses and tensors beside each other, `[N, n]`.
+
+    Attributes:
+        parts: one `Crossed`, and tensors `[N, m]`.
+        layer: puts them together.
+    """
+
+    parts: tuple[Any, ...]
+    layer: Any

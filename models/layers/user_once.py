@@ -47,14 +47,18 @@ class UserOnce(keras.layers.Layer):
 
     def call(self, inputs: Sequence[Any]) -> Any:
         """Multiplies each side, adds, and goes on as the layer does."""
+        x = self.product(inputs)
+        if self.first.use_bias:
+            x += ops.cast(self.first.bias, self.compute_dtype)
+        x = self.first.activation(x)
+        return self.layer.after_first(x) if isinstance(self.layer, MLP) else x
+
+    def product(self, inputs: Sequence[Any]) -> Any:
+        """What the first kernel makes of both sides, `[N, h]`."""
         user, item = inputs
         kernel = ops.cast(self.first.kernel, self.compute_dtype)
         x = ops.matmul(item, ops.take(kernel, self.item_places, axis=0))
-        if self.first.use_bias:
-            x += ops.cast(self.first.bias, self.compute_dtype)
-        x += ops.matmul(user, ops.take(kernel, self.user_places, axis=0))
-        x = self.first.activation(x)
-        return self.layer.after_first(x) if isinstance(self.layer, MLP) else x
+        return x + ops.matmul(user, ops.take(kernel, self.user_places, axis=0))
 
     def compute_output_shape(
         self, input_shape: Sequence[tuple[int | None, ...]]

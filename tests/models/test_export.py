@@ -19,6 +19,7 @@ from transformed_shop import (
 
 from clickwright.models import registry
 from clickwright.models.export import HEALTH, MISSING_INT64, export, feature_columns
+from clickwright.models.fold_norms import fold_norms
 from clickwright.models.training.run import vocabulary_sizes
 from clickwright.schemas.errors import MachineError
 
@@ -154,7 +155,8 @@ def test_every_weight_is_written_once(
     stored = tf.train.load_checkpoint(str(directory / "variables" / "variables"))
     shapes = stored.get_variable_to_shape_map().values()
     counts = [int(np.prod(shape)) for shape in shapes if shape]
-    weights = [v for v in model.variables if "seed" not in v.path]
+    folded = fold_norms(model)
+    weights = [v for v in folded.variables if "seed" not in v.path]
     assert sum(counts) == sum(int(np.prod(v.shape)) for v in weights)
 
 

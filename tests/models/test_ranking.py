@@ -13,6 +13,7 @@ from zoo_shop import LABELS, NUMBER_FEATURES, NUMBERS, SMALL
 from clickwright.models import registry
 from clickwright.models.ctr import parts
 from clickwright.models.layers import fused_embedding
+from clickwright.models.layers.cross_once import CrossOnce
 from clickwright.models.layers.frequency_filter import FrequencyFilter
 from clickwright.models.layers.gather_rows import gather_rows
 from clickwright.models.layers.user_once import UserOnce
@@ -34,9 +35,9 @@ USERS = (0, 1, 5)
 
 
 @functools.cache
-def built(name: str) -> keras.Model:
+def built(name: str, **changes: Any) -> keras.Model:
     keras.utils.set_random_seed(3)
-    params = {**SMALL.get(name, {})}
+    params = {**SMALL.get(name, {}), **changes}
     model = fill(registry.build(name, INPUTS, params))
     generator = np.random.default_rng(4)
     for weight in model.trainable_variables:
@@ -107,16 +108,36 @@ def test_the_users_part_of_the_first_dense_layer_is_multiplied_once(name: str) -
     once = [op for op in ranked.operations if isinstance(op, UserOnce)]
     assert any(op.layer.name == "tower" for op in once)
     for op in once:
-        user, item = op._inbound_nodes[-1].input_tensors
+        user, item, *_ = op._inbound_nodes[-1].input_tensors
         assert user.shape == (1, len(op.user_places)) and user.shape[1] > 0
         assert item.shape == (None, len(op.item_places)) and item.shape[1] > 0
     assert "tower" not in [op.name for op in ranked.operations]
 
 
-def test_the_first_full_cross_layer_multiplies_the_users_part_once() -> None:
-    ranked = ranking_model(scoring_model(built("dcnv2")))
+@pytest.mark.parametrize("structure", ["parallel", "stacked", "both"])
+def test_full_cross_layers_multiply_the_users_part_once(structure: str) -> None:
+    model = scoring_model(built("dcnv2", structure=structure, cross_layers=3))
+    ranked = ranking_model(model)
+    crosses = [op for op in ranked.operations if isinstance(op, CrossOnce)]
+    kernels = [model.get_layer(f"cross_{n}").dense for n in range(3)]
+    assert [op.crosses for op in crosses] == [kernels]
+    names = {op.name for op in ranked.operations}
+    assert names.isdisjoint(f"cross_{n}" for n in range(3))
+    one, rows = of_user(1)
+    want = np.asarray(model(rows, training=False))
+    assert want.std() > 1e-5
+    got = np.asarray(ranked(one, training=False))
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
+def test_few_values_of_users_are_crossed_in_rows() -> None:
+    """Where most places are the items', rows are cheaper than what crosses become."""
+    items = set(FEATURES) - {"user"}
+    model = scoring_model(built("dcnv2", cross_layers=4))
+    ranked = ranking_model(model, items)
+    assert not [op for op in ranked.operations if isinstance(op, CrossOnce)]
     once = [op.layer for op in ranked.operations if isinstance(op, UserOnce)]
-    assert built("dcnv2").get_layer("cross_0").dense in once
+    assert model.get_layer("cross_0").dense in once
 
 
 @pytest.mark.parametrize("numbers_of", ["item", "user"])
