@@ -21,7 +21,7 @@ from clickwright.schemas.experiment import EXPOSURE_COUNTS, Experiment, GaucMetr
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _DAY = 86_400_000_000
-_AT_A_TIME = 40_000_000
+_AT_A_TIME = 80_000_000
 """Scores that are sorted together, 8 bytes each."""
 
 
@@ -436,9 +436,7 @@ class EventJoin:
                 score_keys(batch["key"].to_numpy(), batch["scores"], batch["positions"])
                 for batch in reader
             ]
-            keys = np.concatenate([np.empty(0, np.uint64), *parts])
-            del parts
-            group, auc, weight = group_aucs(keys)
+            group, auc, weight = group_aucs(_drained(parts))
             yield group * passes + number, auc, weight
 
     def _day_columns(self) -> list[str]:
@@ -471,6 +469,17 @@ class EventJoin:
 
     def _reading(self) -> contextlib.AbstractContextManager[None]:
         return reading(self._exposure_store.folder.parent)
+
+
+def _drained(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """All parts as one array, each let go as soon as it is copied."""
+    joined = np.empty(sum(map(len, parts)), np.uint64)
+    start = 0
+    while parts:
+        part = parts.pop()
+        joined[start : start + len(part)] = part
+        start += len(part)
+    return joined
 
 
 def _micros(at: datetime.datetime) -> int:

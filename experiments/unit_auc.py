@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+_SLICE = 2**22  # keys whose last bits are looked at together
+
 
 def score_keys(
     group: NDArray[np.int64], scores: pa.Array, positions: pa.Array
@@ -52,7 +54,9 @@ def group_aucs(
     """
     keys.sort()
     # Positive items are few: what is looked up for them alone costs little.
-    positive = keys[np.flatnonzero(keys & np.uint64(1))]
+    slices = (keys[start : start + _SLICE] for start in range(0, len(keys), _SLICE))
+    found = [part[(part & np.uint64(1)).astype(bool)] for part in slices]
+    positive = np.concatenate([keys[:0], *found])
     below = np.searchsorted(keys, positive ^ np.uint64(1))
     through = np.searchsorted(keys, positive, side="right")
     group = positive >> np.uint64(33)
