@@ -401,13 +401,17 @@ def serve(
     tensorflow_intra_op_parallelism: Annotated[
         int,
         typer.Option(
-            "--tensorflow_intra_op_parallelism", min=0, help="Threads; 0: automatic."
+            "--tensorflow_intra_op_parallelism",
+            min=0,
+            help="Threads of one operation; 0: one.",
         ),
     ] = 0,
     tensorflow_inter_op_parallelism: Annotated[
         int,
         typer.Option(
-            "--tensorflow_inter_op_parallelism", min=0, help="Threads; 0: automatic."
+            "--tensorflow_inter_op_parallelism",
+            min=0,
+            help="Operations of a request at the same time; 0: one.",
         ),
     ] = 0,
     max_message_bytes: Annotated[

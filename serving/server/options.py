@@ -62,9 +62,10 @@ class ServerOptions(StrictModel):
     """`MonitoringConfig` in text format: the path of the metrics, if they are to be
     shown at all. Without it they are, at TF Serving's path."""
     tensorflow_intra_op_parallelism: Annotated[int, Field(ge=0)] = 0
-    """Threads of one operation; 0: TensorFlow's choice."""
+    """Threads of one operation; 0: one. Requests run beside each other, and sharing out
+    the small operations of click models takes longer than it saves."""
     tensorflow_inter_op_parallelism: Annotated[int, Field(ge=0)] = 0
-    """Operations at the same time; 0: TensorFlow's choice."""
+    """Operations of a request at the same time; 0: one, on the request's thread."""
     max_message_bytes: Annotated[int, Field(gt=0, lt=2**31)] = 64 * 2**20
     """Size of a request at most, and of each of its tensors in memory."""
     max_candidates: Annotated[int, Field(gt=0)] = 100_000

@@ -30,7 +30,7 @@ class Servable:
         folder: the SavedModel's.
         name: the model's.
         version: the version's number.
-        inter_op_threads: operations that run at the same time; 0: one a core.
+        inter_op_threads: operations of a request that run at the same time; 0: one.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Servable:
                 inter_op_parallelism_threads=inter_op_threads,
             ),
         )
+        self._on_this_thread = not inter_op_threads
         self._session: Any = None
         self._calls: dict[tuple[str, tuple[str, ...]], Callable[..., list]] = {}
         # Python no longer can free them when it is about to end.
@@ -185,9 +186,10 @@ class Servable:
                 feed=[each.tensor for each in self._inputs[signature]],
                 fetch=[known[name].name for name in outputs],
             )
-            # On this thread: handing hundreds of small operations from thread to thread
-            # costs more than running two of them at a time gains.
-            options.run_options.inter_op_thread_pool = -1
+            if self._on_this_thread:
+                # Handing hundreds of small operations from thread to thread costs more
+                # than running two of them at a time gains.
+                options.run_options.inter_op_thread_pool = -1
             # `Session.run` looks every feed up and checks it again: some 25 us each.
             found = session._make_callable_from_options(options)
             if len(self._calls) >= _MAX_CALLS:

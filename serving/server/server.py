@@ -217,7 +217,7 @@ async def serve(options: ServerOptions) -> None:
 def _set_threads(options: ServerOptions) -> None:
     """Sizes TensorFlow's pools, which the first session of a process makes."""
     threads = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or 1,
         inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
     )
     tf.compat.v1.Session(graph=tf.Graph(), config=threads).close()
