@@ -178,7 +178,7 @@ def _is_plain_cross(layer: Any) -> bool:
 
 def _after_crosses(layer: Any, x: Crossed | Beside) -> Any:
     """What a dense layer or tower gives; None where the plain way is as cheap."""
-    parts = list(x.parts) if isinstance(x, Beside) else [x]
+    parts: list[Any] = list(x.parts) if isinstance(x, Beside) else [x]
     place = next(n for n, part in enumerate(parts) if isinstance(part, Crossed))
     crossed = parts.pop(place)
     start, depth = crossed.start, len(crossed.layers)

@@ -26,6 +26,8 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
                 "threads": len(os.sched_getaffinity(0)),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
+                # It would write over what commands show, and into pipes.
+                "enable_progress_bar": False,
             }
         )
         try:
