@@ -26,11 +26,11 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
                 "threads": len(os.sched_getaffinity(0)),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                # It would write over what commands show, and into pipes.
-                "enable_progress_bar": False,
             }
         )
         try:
+            # It would write over what commands show, and into pipes.
+            connection.execute("SET enable_progress_bar = false")
             yield connection
         finally:
             connection.close()
