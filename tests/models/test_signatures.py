@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,15 @@ import pytest
 import retrieval_log
 import tensorflow as tf
 from request_files import replay
-from transformed_shop import PLAN, SPEC, Transformed, encode, make_rows
+from transformed_shop import (
+    PLAN,
+    SPEC,
+    Row,
+    Transformed,
+    encode,
+    make_rows,
+    transform,
+)
 from zoo_shop import SMALL
 
 from clickwright.models import registry
@@ -23,9 +31,29 @@ from clickwright.models.request_rows import RequestRows
 from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
 from clickwright.models.retrieval_requests import write_retrieval_requests
 from clickwright.models.training.run import vocabulary_sizes
+from clickwright.schemas.spec import FeatureSpec
 
 # Values 20 .. 29 are in no vocabulary.
 ROWS = make_rows(12, seed=3, known=30)
+SEARCHES = FeatureSpec.model_validate(
+    {
+        **SPEC.model_dump(),
+        "name": "searches",
+        "features": {
+            **SPEC.model_dump()["features"],
+            "query": {"kind": "categorical", "role": "context", "presence": "optional"},
+            "queries": {
+                "kind": "sequence",
+                "role": "user",
+                "of": "query",
+                "presence": "optional",
+                "max_length": 4,
+                "side": {"clicked": {"of": "item", "column": "queries_clicked"}},
+            },
+        },
+    }
+)
+"""What the model of search queries reads beside everything else."""
 ALWAYS = ("deepfm", "sasrec")
 """Exported in every run of the tests; the other models in the slow ones."""
 
@@ -47,6 +75,25 @@ def moved(model: keras.Model) -> Any:
     return model
 
 
+def searched(rows: Sequence[Row]) -> list[Row]:
+    """The rows with queries, some of them in no vocabulary."""
+    generator = np.random.default_rng(5)
+    made = []
+    for row in rows:
+        count = int(generator.integers(0, 6))
+        queries = [f"query {n}" for n in generator.integers(0, 9, count)]
+        clicked = [f"item {n}" for n in generator.integers(0, 30, count)]
+        made.append(
+            {
+                **row,
+                "query": queries[0] if queries else None,
+                "queries": queries,
+                "queries_clicked": clicked,
+            }
+        )
+    return made
+
+
 @pytest.fixture(scope="module")
 def click_model(
     transformed: Transformed, tmp_path_factory: pytest.TempPathFactory
@@ -57,15 +104,20 @@ def click_model(
     def make(name: str) -> pathlib.Path:
         folder = tmp_path_factory.mktemp(name) / "1"
         keras.utils.set_random_seed(1)
-        sizes = vocabulary_sizes(SPEC, transformed.output)
+        spec, log, output = SPEC, ROWS, transformed.output
+        if name == "search_query":
+            spec, log = SEARCHES, searched(ROWS)
+            train = searched(make_rows(200, seed=1))
+            output = transform(folder.parent / "log", train, train[:9], spec).output
+        sizes = vocabulary_sizes(spec, output)
         parameters = dict(SMALL.get(name, {}))
         parameters.pop("gate1_context", None)
-        inputs = SPEC.model_inputs(sizes, PLAN.encodings())
+        inputs = spec.model_inputs(sizes, PLAN.encodings())
         model = moved(registry.build(name, inputs, parameters))
         folded = registry.fold(name, model)
-        export(folded, transformed.output, SPEC, folder, 0.5, PLAN)
-        rows = RequestRows(tuple(encode(row) for row in ROWS), (1, 5))
-        write_click_requests(model, transformed.output, SPEC, folder, rows, 0.5)
+        export(folded, output, spec, folder, 0.5, PLAN)
+        rows = RequestRows(tuple(encode(row, spec=spec) for row in log), (1, 5))
+        write_click_requests(model, output, spec, folder, rows, 0.5)
         return folder
 
     return make
