@@ -78,7 +78,7 @@ def moved(model: keras.Model) -> Any:
 def searched(rows: Sequence[Row]) -> list[Row]:
     """The rows with queries, some of them in no vocabulary."""
     generator = np.random.default_rng(5)
-    made = []
+    made: list[Row] = []
     for row in rows:
         count = int(generator.integers(0, 6))
         queries = [f"query {n}" for n in generator.integers(0, 9, count)]
