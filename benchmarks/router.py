@@ -5,6 +5,8 @@ import datetime
 import logging
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from clickwright.serving.server_process import server_command
 
+HERE = pathlib.Path(__file__).resolve().parent
 CALLERS = 8
 KILL_CALLERS = 16
 PARTS = ("overhead", "kills")
@@ -61,8 +64,8 @@ def main(
 ) -> None:
     """Time a router in front of a model server, and kill both.
 
-    Eight callers ask `rank` for the scores of a user's candidates, directly and through
-    the router, in turns. They are paced to half of what the server answers alone, so
+    Eight callers ask `rank` for the scores of a user's candidates, directly, through the
+    router, and through a proxy that does nothing but send on, in turns. They are paced to half of what the server answers alone, so
     that the figure is what the router adds and not how long the queue of a full machine
     is; a second pair of rows shows the full machine. Each answer through the router is
     of an arm and in the exposure log.
@@ -175,8 +178,15 @@ def _overhead(
 ) -> None:
     """Latency of the same requests, directly and through the router."""
     request.model_spec.name = _CONTROL
-    with _routed(work, versions, "overhead", arm_apart=False) as (router, server, _):
-        places = {"directly": server.grpc, "through the router": router.grpc}
+    with (
+        _routed(work, versions, "overhead", arm_apart=False) as (router, server, _),
+        _bare_proxy(server.grpc) as proxy,
+    ):
+        places = {
+            "directly": server.grpc,
+            "through the router": router.grpc,
+            "through a bare proxy": proxy,
+        }
         for place in places.values():  # first requests are slower
             run_load(place, [request], CALLERS, 3.0, metadata=_metadata)
         alone = run_load(server.grpc, [request], CALLERS, 3.0, metadata=_metadata)
@@ -204,6 +214,19 @@ def _overhead(
             keep(Figure(what, 1000.0 * spent / answers, "ms/request"))
 
 
+@contextlib.contextmanager
+def _bare_proxy(server: str) -> Iterator[str]:
+    """A proxy that does nothing but send on; gives its address."""
+    command = [sys.executable, str(HERE / "bare_proxy.py"), server]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield f"127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.stdin.close()
+
+
 def _compare(
     what: str,
     found: dict[str, list[Load]],
@@ -221,9 +244,11 @@ def _compare(
         spent = {how: float(np.percentile(x, share)) for how, x in times.items()}
         for how, value in spent.items():
             keep(Figure(f"{what}, {how}, p{share}", value, "ms"))
-        added = spent["through the router"] - spent["directly"]
-        most = wanted.get(share)
-        keep(Figure(f"{what}, what the router adds, p{share}", added, "ms", most=most))
+        bars = {"router": wanted.get(share), "bare proxy": None}
+        for (name, most), how in zip(bars.items(), list(spent)[1:], strict=True):
+            added = spent[how] - spent["directly"]
+            title = f"{what}, what the {name} adds, p{share}"
+            keep(Figure(title, added, "ms", most=most))
 
 
 def _kills(
