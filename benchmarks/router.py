@@ -65,10 +65,10 @@ def main(
     """Time a router in front of a model server, and kill both.
 
     Eight callers ask `rank` for the scores of a user's candidates, directly, through the
-    router, and through a proxy that does nothing but send on, in turns. They are paced to half of what the server answers alone, so
-    that the figure is what the router adds and not how long the queue of a full machine
-    is; a second pair of rows shows the full machine. Each answer through the router is
-    of an arm and in the exposure log.
+    router, and through a proxy that does nothing but send on, in turns. They are paced
+    to half of what the server answers alone, so that the figure is what the router adds
+    and not how long the queue of a full machine is; more rows show the full machine.
+    Each answer through the router is of an arm and in the exposure log.
 
     Then every request is sent until it is answered, while router, model server and the
     server of the other arm are killed with SIGKILL and started again.

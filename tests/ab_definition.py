@@ -10,6 +10,24 @@ from clickwright.schemas.strict_yaml import parse
 START = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 END = START + datetime.timedelta(days=14)
 
+CTR: dict[str, Any] = {
+    "name": "ctr",
+    "kind": "ratio",
+    "numerator": "click",
+    "denominator": "exposures",
+    "role": "primary",
+    "minimum_effect": 0.02,
+}
+LATENCY: dict[str, Any] = {
+    "name": "latency_ms",
+    "kind": "ratio",
+    "numerator": "latency_ms",
+    "denominator": "exposures",
+    "role": "guardrail",
+    "direction": "decrease",
+    "margin": 0.2,
+}
+"""A guardrail: a fifth slower is allowed."""
 _CONTENT: dict[str, Any] = {
     "id": "crosses",
     "hypothesis": "Crosses of user and item raise clicks.",
@@ -20,16 +38,7 @@ _CONTENT: dict[str, Any] = {
     },
     "start": "2026-11-01T00:00:00Z",
     "end": "2026-11-15T00:00:00Z",
-    "metrics": [
-        {
-            "name": "ctr",
-            "kind": "ratio",
-            "numerator": "click",
-            "denominator": "exposures",
-            "role": "primary",
-            "minimum_effect": 0.02,
-        }
-    ],
+    "metrics": [CTR],
 }
 
 

@@ -1,12 +1,13 @@
 """From logged exposures and outcomes to the report of an experiment."""
 
 import datetime
-import json
 import pathlib
 from typing import Any
 
+import ab_definition
 import numpy as np
 import pytest
+from ab_definition import CTR, LATENCY
 from ab_report_record import HEALTHY, SICK, ab_report
 from event_rows import START, exposure, exposures, hours, outcome, outcomes
 from report_page import Page, figures, table
@@ -21,47 +22,20 @@ from clickwright.experiments.statistics.effect import Effect
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.events import Exposure, Outcome
 from clickwright.schemas.experiment import Experiment
-from clickwright.schemas.strict_yaml import parse
 
 HOSTILE = "</script><script>document.title='taken'</script><b>&amp;${7*7}"
 UNITS = 400
-DEFINITION: dict[str, Any] = {
-    "id": "test",
-    "hypothesis": "Crosses raise clicks.",
-    "model": "ctr",
-    "arms": {
-        "control": {"weight": 0.5, "target": {"model": "ctr", "label": "stable"}},
-        "treatment": {"weight": 0.5, "target": {"model": "ctr", "label": "canary"}},
-    },
-    "start": "2026-11-01T00:00:00Z",
-    "end": "2026-11-15T00:00:00Z",
-    "metrics": [
-        {
-            "name": "ctr",
-            "kind": "ratio",
-            "numerator": "click",
-            "denominator": "exposures",
-            "role": "primary",
-            "minimum_effect": 0.1,
-        },
-        {
-            "name": "latency_ms",
-            "kind": "ratio",
-            "numerator": "latency_ms",
-            "denominator": "exposures",
-            "role": "guardrail",
-            "direction": "decrease",
-            "margin": 0.2,
-        },
-    ],
-    "stopping": {"minimum_days": 3, "maximum_days": 14},
-    "slices": ["device"],
-}
 AT = START + datetime.timedelta(days=5)
 
 
 def definition(**changes: Any) -> Experiment:
-    return parse(Experiment, DEFINITION | changes, "test")
+    content = {
+        "id": "test",
+        "metrics": [CTR | {"minimum_effect": 0.1}, LATENCY],
+        "stopping": {"minimum_days": 3, "maximum_days": 14},
+        "slices": ["device"],
+    }
+    return ab_definition.definition(**content | changes)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +141,7 @@ def test_what_is_later_than_asked_is_left_out(
 
 
 def test_weights_that_the_units_do_not_fit_make_it_untrusted(log: pathlib.Path) -> None:
-    arms = json.loads(json.dumps(DEFINITION["arms"]))
+    arms = ab_definition.definition_content()["arms"]
     arms["control"]["weight"], arms["treatment"]["weight"] = 0.7, 0.3
 
     found = built(log, experiment=definition(arms=arms))
@@ -187,7 +161,7 @@ def test_an_experiment_that_nobody_saw_has_a_report(log: pathlib.Path) -> None:
 
 
 def test_a_shadow_is_compared_by_its_scores(tmp_path: pathlib.Path) -> None:
-    arms = json.loads(json.dumps(DEFINITION["arms"]))
+    arms = ab_definition.definition_content()["arms"]
     arms["control"]["weight"], arms["treatment"]["weight"] = 1.0, 0.0
     experiment = definition(arms=arms, shadow={"arm": "treatment"})
     with EventLog(tmp_path, "exposure") as written:

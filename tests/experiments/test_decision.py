@@ -4,7 +4,9 @@ import datetime
 import pathlib
 from typing import Any
 
+import ab_definition
 import pytest
+from ab_definition import CTR, LATENCY, START
 
 from clickwright.experiments.decision.decide import closing_time, decide
 from clickwright.experiments.decision.decision import Decision
@@ -19,45 +21,14 @@ from clickwright.experiments.report.verdict import Verdict
 from clickwright.experiments.statistics.effect import Effect
 from clickwright.schemas.errors import DataError, MachineError
 from clickwright.schemas.experiment import Experiment
-from clickwright.schemas.strict_yaml import parse
-
-START = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 
 
 def definition(**changes: Any) -> Experiment:
     """Two arms, 14 days, an attribution window of a day."""
-    content = {
-        "id": "crosses",
-        "hypothesis": "Crosses raise clicks.",
-        "model": "ctr",
-        "arms": {
-            name: {"weight": 0.5, "target": {"model": "ctr", "label": label}}
-            for name, label in (("control", "stable"), ("treatment", "canary"))
-        },
-        "start": START.isoformat(),
-        "end": (START + datetime.timedelta(days=14)).isoformat(),
-        "metrics": [
-            {
-                "name": "ctr",
-                "kind": "ratio",
-                "numerator": "click",
-                "denominator": "exposures",
-                "role": "primary",
-                "minimum_effect": 0.02,
-            },
-            {
-                "name": "latency_ms",
-                "kind": "ratio",
-                "numerator": "latency_ms",
-                "denominator": "exposures",
-                "role": "guardrail",
-                "direction": "decrease",
-                "margin": 0.2,
-            },
-        ],
-        "stopping": {"minimum_days": 3, "maximum_days": 14, "minimum_units": 100},
-    }
-    return parse(Experiment, content | changes, "test")
+    stopping = {"minimum_days": 3, "maximum_days": 14, "minimum_units": 100}
+    return ab_definition.definition(
+        **{"metrics": [CTR, LATENCY], "stopping": stopping, **changes}
+    )
 
 
 def effect(**changes: Any) -> Effect:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ab_definition import CTR, LATENCY, definition_content
 from model_folder import make_model
 from tiny_shop import Command
 
@@ -59,37 +60,14 @@ class Lab:
 
     def define(self, **changes: Any) -> pathlib.Path:
         """Writes a definition that has run for four days of fourteen."""
-        content = {
-            "id": NAME,
-            "hypothesis": "Crosses raise clicks.",
-            "model": "ctr",
-            "arms": {
-                name: {"weight": 0.5, "target": {"model": "ctr", "label": label}}
-                for name, label in (("control", "stable"), ("treatment", "canary"))
-            },
-            "start": (NOW - 4 * DAY).isoformat(),
-            "end": (NOW + 10 * DAY).isoformat(),
-            "metrics": [
-                {
-                    "name": "ctr",
-                    "kind": "ratio",
-                    "numerator": "click",
-                    "denominator": "exposures",
-                    "role": "primary",
-                    "minimum_effect": 0.02,
-                },
-                {
-                    "name": "latency_ms",
-                    "kind": "ratio",
-                    "numerator": "latency_ms",
-                    "denominator": "exposures",
-                    "role": "guardrail",
-                    "direction": "decrease",
-                    "margin": 0.2,
-                },
-            ],
-            "stopping": {"minimum_days": 3, "minimum_units": 100},
-        }
+        content = definition_content(
+            id=NAME,
+            hypothesis="Crosses raise clicks.",
+            start=(NOW - 4 * DAY).isoformat(),
+            end=(NOW + 10 * DAY).isoformat(),
+            metrics=[CTR, LATENCY],
+            stopping={"minimum_days": 3, "minimum_units": 100},
+        )
         path = self.folder / f"{changes.get('id', NAME)}.yaml"
         path.write_text(yaml.safe_dump(content | changes, sort_keys=False))
         return path
