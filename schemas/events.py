@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import pyarrow as pa
@@ -97,7 +97,7 @@ class Exposure:
     latency_ms: float
     candidates: int
     label: str | None = None
-    scores: tuple[float, ...] | None = None
+    scores: Sequence[float] | None = None
     failed_variant: str | None = None
     failure: str | None = None
     override: bool = False

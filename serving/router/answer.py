@@ -1,15 +1,14 @@
 """What an exposure tells of an answer."""
 
+import array
 import dataclasses
+import sys
 from typing import Any
 
 import numpy as np
 
-_DTYPES: dict[int, tuple[np.dtype[Any], str]] = {
-    1: (np.dtype("<f4"), "float_val"),
-    2: (np.dtype("<f8"), "double_val"),
-}
-"""Of scores, by TensorFlow's number of the type."""
+_DTYPES = {1: ("f", "float_val"), 2: ("d", "double_val")}
+"""`array`'s code of scores and their field, by TensorFlow's number of the type."""
 _SCORES = "probability"
 
 
@@ -20,12 +19,12 @@ class Answer:
     Attributes:
         version: the version that answered.
         candidates: rows that it answered.
-        scores: one a row; None where the answer has no one score a row.
+        scores: float32, one a row; None where the answer has no one score a row.
     """
 
     version: int
     candidates: int
-    scores: tuple[float, ...] | None = None
+    scores: "array.array[float] | None" = None
 
     def difference(self, other: "Answer") -> float | None:
         """Returns the largest difference of a score; None where there is none."""
@@ -59,16 +58,22 @@ def of_outputs(outputs: Any, version: int, max_scores: int) -> Answer:
     return Answer(version, rows, _floats(tensor, rows))
 
 
-def _floats(tensor: Any, rows: int) -> tuple[float, ...] | None:
+def _floats(tensor: Any, rows: int) -> "array.array[float] | None":
     if tensor.dtype not in _DTYPES:
         return None
-    dtype, field = _DTYPES[tensor.dtype]
+    code, field = _DTYPES[tensor.dtype]
     content = tensor.tensor_content
+    values: array.array[float] = array.array(code)
     if content:
-        if len(content) != rows * dtype.itemsize:
+        if len(content) != rows * values.itemsize:
             return None
-        return tuple(np.frombuffer(content, dtype).tolist())
-    values = tuple(getattr(tensor, field))
-    if 0 < len(values) < rows:  # TensorFlow leaves out repeats of the last
-        values += (values[-1],) * (rows - len(values))
-    return values if len(values) == rows else None
+        values.frombytes(content)
+        if sys.byteorder == "big":
+            values.byteswap()
+    else:
+        values.extend(getattr(tensor, field))
+        if 0 < len(values) < rows:  # TensorFlow leaves out repeats of the last
+            values.extend(values[-1:] * (rows - len(values)))
+    if len(values) != rows:
+        return None
+    return values if code == "f" else array.array("f", values)

@@ -7,7 +7,7 @@ from clickwright.serving.router.grpc_call import GrpcCall
 from clickwright.serving.router.headers import Headers
 from clickwright.serving.router.methods import METHODS, Method
 from clickwright.serving.router.options import RouterOptions
-from clickwright.serving.router.routing import Routing
+from clickwright.serving.router.routing import Routed, Routing
 from clickwright.serving.router.upstreams import Upstreams
 from clickwright.serving.server.calls import shortened
 from clickwright.serving.server.serving_error import ServingError
@@ -49,19 +49,32 @@ class GrpcProxy:
     def _handler(self, method: Method) -> object:
         async def handle(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
             try:
-                return await self._answer(method, raw, context)
+                headers = Headers(context.invocation_metadata() or ())
             except ServingError as error:
                 return await context.abort(error.code, shortened(error.message))
+            told = [(names.REQUEST_ID, headers.request_id)]
+            try:
+                routed = await self._answer(method, raw, headers, context)
+            except ServingError as error:
+                context.set_trailing_metadata(told)
+                return await context.abort(error.code, shortened(error.message))
+            if routed.experiment is not None:
+                told.append((names.EXPERIMENT, routed.experiment))
+                told.append((names.VARIANT, str(routed.variant)))
+            context.set_trailing_metadata(told)
+            reply: bytes = routed.reply
+            return reply
 
         return handle
 
     async def _answer(
-        self, method: Method, raw: bytes, context: grpc.aio.ServicerContext
-    ) -> bytes:
+        self,
+        method: Method,
+        raw: bytes,
+        headers: Headers,
+        context: grpc.aio.ServicerContext,
+    ) -> Routed:
         options = self._options
-        headers = Headers(context.invocation_metadata() or ())
-        request_id = (names.REQUEST_ID, headers.request_id)
-        context.set_trailing_metadata([request_id])
         call = GrpcCall(
             method,
             raw,
@@ -73,14 +86,4 @@ class GrpcProxy:
         left = context.time_remaining()
         if left is not None:
             seconds = min(seconds, left)
-        routed = await self._routing.answer(call, headers, seconds)
-        if routed.experiment is not None:
-            context.set_trailing_metadata(
-                [
-                    request_id,
-                    (names.EXPERIMENT, routed.experiment),
-                    (names.VARIANT, routed.variant),
-                ]
-            )
-        reply: bytes = routed.reply
-        return reply
+        return await self._routing.answer(call, headers, seconds)

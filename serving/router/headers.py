@@ -2,7 +2,7 @@
 
 import functools
 import re
-import uuid
+import secrets
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -36,13 +36,17 @@ class Headers:
     """
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        self._pairs = pairs
+        self._values: dict[str, str] = {}
+        self._twice: set[str] = set()
+        for name, value in pairs:
+            if value and self._values.setdefault(name, value) != value:
+                self._twice.add(name)
         given = self.get(REQUEST_ID)
         if given is not None and not _REQUEST_ID.fullmatch(given):
             raise _invalid(
                 f"`{REQUEST_ID}` must be 1 to 128 letters, digits or any of ._:/=+-"
             )
-        self.request_id = given or uuid.uuid4().hex
+        self.request_id = given or secrets.token_hex(16)
 
     def get(self, name: str) -> str | None:
         """Returns a header's value; None where it is absent or empty.
@@ -50,13 +54,9 @@ class Headers:
         Raises:
             ServingError: it stands there twice, with different values.
         """
-        found = None
-        for key, value in self._pairs:
-            if key == name and value:
-                if found is not None and found != value:
-                    raise _invalid(f"`{name}` has more than one value")
-                found = value
-        return found
+        if name in self._twice:
+            raise _invalid(f"`{name}` has more than one value")
+        return self._values.get(name)
 
     def attributes(self) -> Mapping[str, str]:
         """Returns what slices are made from.

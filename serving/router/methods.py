@@ -1,5 +1,6 @@
 """The calls of TensorFlow Serving's services, as a router sees them."""
 
+import array
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -75,7 +76,9 @@ def _classified(raw: bytes, max_scores: int) -> Answer:
 def _regressed(raw: bytes, max_scores: int) -> Answer:
     found = messages.RegressAnswer.FromString(raw)
     rows = found.result.regressions
-    scores = tuple(row.value for row in rows) if len(rows) <= max_scores else None
+    scores = None
+    if len(rows) <= max_scores:
+        scores = array.array("f", (row.value for row in rows))
     return Answer(found.model_spec.version.value, len(rows), scores)
 
 

@@ -1,5 +1,6 @@
 """What Prometheus is told of a router."""
 
+import functools
 from collections.abc import Callable
 
 import prometheus_client
@@ -23,34 +24,34 @@ class Metrics:
 
     def __init__(self, in_flight: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
-        self._requests = self._counter(
+        self._requests = self._counters(
             "requests", "Requests by the code of their answer.", "api", "code"
         )
-        self._seconds = self._histogram(
+        self._seconds = self._histograms(
             "request_seconds", "From a request to its answer.", "api"
         )
         self._own = self._histogram(
             "own_seconds", "The part of it that the router itself took."
         )
-        self._arms = self._counter(
+        self._arms = self._counters(
             "arm_requests", "Requests that an arm was asked to answer.", *_ARM, "code"
         )
-        self._arm_seconds = self._histogram(
+        self._arm_seconds = self._histograms(
             "arm_seconds", "From asking an arm to its answer.", *_ARM
         )
-        self._fallbacks = self._counter(
+        self._fallbacks = self._counters(
             "fallbacks", "Answers of control in place of an arm that failed.", *_ARM
         )
-        self._exposures = self._counter("exposures", "Exposures in the log.", *_ARM)
-        self._lost = self._counter(
+        self._exposures = self._counters("exposures", "Exposures in the log.", *_ARM)
+        self._lost = self._counters(
             "lost_exposures", "Exposures that the log could not take.", *_ARM
         )
-        self._unassigned = self._counter(
+        self._unassigned = self._counters(
             "unassigned",
             "Requests of an experiment's model without exposure.",
             "reason",
         )
-        self._shadows = self._counter(
+        self._shadows = self._counters(
             "shadow_requests", "Copies that a shadow was sent.", *_ARM, "code"
         )
         self._differences = Histogram(
@@ -69,8 +70,8 @@ class Metrics:
 
     def request(self, api: str, code: str, seconds: float) -> None:
         """Counts a request that has its answer, or its error."""
-        self._requests.labels(api, code).inc()
-        self._seconds.labels(api).observe(seconds)
+        self._requests(api, code).inc()
+        self._seconds(api).observe(seconds)
 
     def own(self, seconds: float) -> None:
         """Tells what the router itself took of an answered request."""
@@ -78,30 +79,30 @@ class Metrics:
 
     def arm(self, experiment: str, variant: str, code: str, seconds: float) -> None:
         """Counts what came of asking an arm."""
-        self._arms.labels(experiment, variant, code).inc()
-        self._arm_seconds.labels(experiment, variant).observe(seconds)
+        self._arms(experiment, variant, code).inc()
+        self._arm_seconds(experiment, variant).observe(seconds)
 
     def fallback(self, experiment: str, variant: str) -> None:
         """Counts an answer of control in place of `variant`."""
-        self._fallbacks.labels(experiment, variant).inc()
+        self._fallbacks(experiment, variant).inc()
 
     def exposure(self, experiment: str, variant: str) -> None:
         """Counts an exposure in the log."""
-        self._exposures.labels(experiment, variant).inc()
+        self._exposures(experiment, variant).inc()
 
     def lost(self, experiment: str, variant: str) -> None:
         """Counts an exposure that the log could not take."""
-        self._lost.labels(experiment, variant).inc()
+        self._lost(experiment, variant).inc()
 
     def unassigned(self, reason: str) -> None:
         """Counts a request that an experiment could have had and has not."""
-        self._unassigned.labels(reason).inc()
+        self._unassigned(reason).inc()
 
     def shadow(
         self, experiment: str, variant: str, code: str, difference: float | None
     ) -> None:
         """Counts a shadow's answer, and how its scores differ where both have some."""
-        self._shadows.labels(experiment, variant, code).inc()
+        self._shadows(experiment, variant, code).inc()
         if difference is not None:
             self._differences.labels(experiment, variant).observe(difference)
 
@@ -116,6 +117,15 @@ class Metrics:
     def text(self) -> bytes:
         """Returns all of them in Prometheus's text format."""
         return prometheus_client.generate_latest(self._registry)
+
+    # `labels` looks at them anew for each request; the few that there are can be kept.
+    def _counters(self, name: str, text: str, *labels: str) -> Callable[..., Counter]:
+        return functools.cache(self._counter(name, text, *labels).labels)
+
+    def _histograms(
+        self, name: str, text: str, *labels: str
+    ) -> Callable[..., Histogram]:
+        return functools.cache(self._histogram(name, text, *labels).labels)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(_PREFIX + name, text, labels, registry=self._registry)

@@ -1,5 +1,6 @@
 """A request that came over HTTP."""
 
+import array
 import asyncio
 import dataclasses
 import json
@@ -105,7 +106,7 @@ class RestCall:
         if 0 < len(rows) <= self._max_scores:
             found = [_score(row) for row in rows]
             if None not in found:
-                scores = tuple(x for x in found if x is not None)
+                scores = array.array("f", (x for x in found if x is not None))
         return Answer(reply.version, len(rows), scores)
 
     async def _ask(self, target: Target, seconds: float) -> RestReply:

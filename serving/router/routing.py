@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -144,7 +144,8 @@ class Routing:
             ) from error
         finally:
             self._in_flight -= 1
-            self.metrics.request(call.api, code.name, time.perf_counter() - start)
+            passed = time.perf_counter() - start
+            _later(self.metrics.request, call.api, code.name, passed)
 
     async def close(self) -> None:
         """Ends the shadows that still run."""
@@ -200,9 +201,9 @@ class Routing:
             await self._record(exposure)
         except MachineError as error:
             return await self._unrecorded(call, chosen, tried, end, error)
-        self.metrics.exposure(experiment.id, variant)
+        _later(self.metrics.exposure, experiment.id, variant)
         if shadow is None:
-            self.metrics.own(time.perf_counter() - start - passed)
+            _later(self.metrics.own, time.perf_counter() - start - passed)
         return Routed(tried.reply, experiment.id, variant)
 
     def _choose(
@@ -274,9 +275,8 @@ class Routing:
             code = error.code
             raise
         finally:
-            self.metrics.arm(
-                experiment.id, variant, code.name, time.perf_counter() - start
-            )
+            passed = time.perf_counter() - start
+            _later(self.metrics.arm, experiment.id, variant, code.name, passed)
 
     async def _record(self, exposure: Exposure) -> None:
         if self._options.log_sync == "always":  # the disk takes its time
@@ -390,6 +390,11 @@ def _place(experiment: Experiment) -> str:
     if source.header is not None:
         return f"send the metadata key, or header, `{source.header}`"
     return f"send the input `{source.input}`"
+
+
+def _later(count: Callable[..., None], *values: object) -> None:
+    """Counts once the answer is on its way: nobody waits for it."""
+    asyncio.get_running_loop().call_soon(count, *values)
 
 
 def _left(end: float) -> float:

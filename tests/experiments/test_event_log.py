@@ -265,7 +265,7 @@ def test_a_shadow_that_answers_nan_costs_no_exposure(tmp_path: pathlib.Path) -> 
         {"attributes": {"device": 3}},
         {"at": datetime.datetime(2026, 11, 1)},
         {"scores": ("high",)},
-        {"scores": (0.123456789,) * 100_000},
+        {"scores": (0.123456789,) * 200_000},
     ],
     ids=lambda values: next(iter(values)),
 )
