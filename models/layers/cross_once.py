@@ -66,8 +66,12 @@ class CrossOnce(UserOnce):
         for cross in self.crosses:
             kernel, bias = (ops.convert_to_numpy(x) for x in (cross.kernel, cross.bias))
             kernel, bias = kernel[np.ix_(places, places)], bias[np.newaxis, places]
-            cut = (kernel[:users], kernel[users:], bias)
-            self.blocks.append(_Block(*map(self._copied, cut)))
+            cuts = [
+                rows[:, columns]
+                for rows in (kernel[:users], kernel[users:], bias)
+                for columns in (slice(users), slice(users, None))
+            ]
+            self.blocks.append(_Block(*map(self._copied, cuts)))
         kernel = ops.convert_to_numpy(self.first.kernel)
         stop = self.start + len(places)
         own = kernel[self.start : stop][places]
@@ -79,18 +83,13 @@ class CrossOnce(UserOnce):
         """What the first kernel of `layer` makes of the crosses, `[N, h]`."""
         user, item, *others = (ops.cast(x, self.compute_dtype) for x in inputs)
         rows, constants = self._of_user(user)
-        depth = len(self.blocks)
-        *sums, result = constants
-        x = item
-        for k in range(depth):
-            result += ops.matmul(x, rows[depth][k])
-            # One product for all layers that x_k counts in.
-            kernel = ops.concatenate([rows[n][k] for n in range(k, depth)], axis=1)
-            parts = ops.split(ops.matmul(x, kernel), depth - k, axis=1)
-            for n, part in enumerate(parts, start=k):
-                sums[n] += part
-            x = item * sums[k] + x
-        result += ops.matmul(x, rows[depth][depth])
+        known = [item]
+        for row, constant in zip(rows[:-1], constants[:-1], strict=True):
+            products = (ops.matmul(x, a) for x, a in zip(known, row, strict=True))
+            known.append(item * sum(products, start=constant) + known[-1])
+        result = constants[-1]
+        for x, kernel in zip(known, rows[-1], strict=True):
+            result += ops.matmul(x, kernel)
         for other, kernel in zip(others, self.beside, strict=True):
             result += ops.matmul(other, kernel)
         return result
@@ -113,34 +112,33 @@ class CrossOnce(UserOnce):
             .. x_l[i]` and the constant row: their sum is `x_l K + b` at the places of
             the items, and the product of the reader.
         """
-        users = user.shape[1]
         known: list[Any] = []  # A_{l,k}
         constant = user  # a_l
         rows, constants = [], []
         for block in self.blocks:
-            own = block.items[:, users:]
-            of_items = block.users[:, users:]
-            rows.append([*(ops.matmul(x, of_items) for x in known), own])
-            row = ops.matmul(constant, block.users) + block.bias
-            constants.append(row[:, users:])
+            products = [ops.matmul(x, block.users_to_items) for x in known]
+            rows.append([*products, block.items_to_items])
+            row = ops.matmul(constant, block.users_to_items) + block.items_bias
+            constants.append(row)
             if block is self.blocks[-1]:
                 break
-            square = block.users[:, :users]
+            square = block.users_to_users
             known = [ops.matmul(x, square) * user + x for x in known]
-            known.append(block.items[:, :users] * user)
-            constant = user * row[:, :users] + constant
+            known.append(block.items_to_users * user)
+            row = ops.matmul(constant, square) + block.users_bias
+            constant = user * row + constant
         # The other way round for the last layer: what reads it is mostly narrow.
         of_users, of_items = self.own
         scaled = ops.transpose(user) * of_users  # [a, h]
-        before = of_users + ops.matmul(block.users[:, :users], scaled)
+        before = of_users + ops.matmul(block.users_to_users, scaled)
         rows.append(
             [
                 *(ops.matmul(x, before) for x in known),
-                ops.matmul(block.items[:, :users], scaled),
+                ops.matmul(block.items_to_users, scaled),
                 of_items,
             ]
         )
-        last = ops.matmul(block.bias[:, :users], scaled)
+        last = ops.matmul(block.users_bias, scaled)
         constants.append(ops.matmul(constant, before) + last)
         return rows, constants
 
@@ -154,11 +152,17 @@ class CrossOnce(UserOnce):
 
 
 class _Block(NamedTuple):
-    """A cross layer's kernel and bias, with the places of the user first."""
+    """A cross layer's kernel and bias, cut by whose places they read and write."""
 
-    users: Any
-    """Rows of the user, `[a, a + c]`."""
-    items: Any
-    """Rows of the items, `[c, a + c]`."""
-    bias: Any
-    """`[1, a + c]`."""
+    users_to_users: Any
+    """`[a, a]`."""
+    users_to_items: Any
+    """`[a, c]`."""
+    items_to_users: Any
+    """`[c, a]`."""
+    items_to_items: Any
+    """`[c, c]`."""
+    users_bias: Any
+    """`[1, a]`."""
+    items_bias: Any
+    """`[1, c]`."""

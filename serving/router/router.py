@@ -20,7 +20,12 @@ from clickwright.serving.router.routing import Routing
 from clickwright.serving.router.upstreams import Upstreams
 from clickwright.serving.router.versions import Versions
 from clickwright.serving.server.health_service import HealthService
-from clickwright.serving.server.startup import address, bound, taken
+from clickwright.serving.server.startup import (
+    LARGE_MESSAGES,
+    address,
+    bound,
+    taken,
+)
 
 _IDLE_SECONDS = 75
 """An HTTP connection on which nothing comes for so long is closed."""
@@ -116,6 +121,7 @@ class Router:
                     ("grpc.max_send_message_length", -1),
                     ("grpc.max_metadata_size", _MAX_HEADER_BYTES),
                     ("grpc.so_reuseport", 0),  # or two routers would share a port
+                    *LARGE_MESSAGES,
                 ]
             )
             place = address(options.host, options.port)

@@ -1,6 +1,8 @@
 """What Prometheus is told, by the names that TF Serving uses."""
 
+import functools
 import re
+from collections.abc import Callable
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -20,47 +22,47 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = self._counter(
+        self._requests = self._counters(
             "request_count", "The total number of requests.", "model_name", "status"
         )
-        self._latency = self._histogram(
+        self._latency = self._histograms(
             "request_latency",
             "Distribution of wall time (in microseconds) for Tensorflow Serving "
             "request.",
             _MICROSECONDS,
             ("model_name", "API", "entrypoint"),
         )
-        self._runtime = self._histogram(
+        self._runtime = self._histograms(
             "runtime_latency",
             "Distribution of wall time (in microseconds) for Tensorflow runtime.",
             _MICROSECONDS,
             ("model_name", "API", "runtime"),
         )
-        self._examples = self._histogram(
+        self._examples = self._histograms(
             "request_example_counts",
             "The number of tensorflow.Examples per request.",
             _ROWS,
             ("model",),
         )
-        self._batch_size = self._histogram(
+        self._batch_size = self._histograms(
             "batching_session:processed_batch_size",
             "Rows of a batch, without those that fill it up.",
             _ROWS,
             ("model_name",),
         )
-        self._padding = self._histogram(
+        self._padding = self._histograms(
             "batching_session:padding_size",
             "Rows that fill a batch up to an allowed size.",
             _ROWS,
             ("model_name",),
         )
-        self._warmup = self._histogram(
+        self._warmup = self._histograms(
             "model_warmup_latency",
             "Distribution of wall time (in microseconds) for warming up the model.",
             _MICROSECONDS,
             ("model_path", "status"),
         )
-        self._loads = self._counter(
+        self._loads = self._counters(
             "model_load_count",
             "The total number of times a version was loaded.",
             "model_name",
@@ -84,29 +86,29 @@ class Metrics:
             api: such as `Predict`.
             entrypoint: `GRPC` or `REST`.
         """
-        self._requests.labels(model, status).inc()
-        self._latency.labels(model, api, entrypoint).observe(microseconds)
+        self._requests(model, status).inc()
+        self._latency(model, api, entrypoint).observe(microseconds)
 
     def run(self, model: str, microseconds: float) -> None:
         """Counts a run of a model, its time in the batch's queue included."""
-        self._runtime.labels(model, "Predict", "TF1").observe(microseconds)
+        self._runtime(model, "Predict", "TF1").observe(microseconds)
 
     def examples(self, model: str, count: int) -> None:
         """Counts the Examples of a request."""
-        self._examples.labels(model).observe(count)
+        self._examples(model).observe(count)
 
     def batch(self, model: str, rows: int, size: int) -> None:
         """Counts a batch of `rows` that was filled up to `size`."""
-        self._batch_size.labels(model).observe(rows)
-        self._padding.labels(model).observe(size - rows)
+        self._batch_size(model).observe(rows)
+        self._padding(model).observe(size - rows)
 
     def load(self, model: str, status: str) -> None:
         """Counts a try to load a version."""
-        self._loads.labels(model, status).inc()
+        self._loads(model, status).inc()
 
     def warmup(self, folder: str, microseconds: float) -> None:
         """Counts a version's warm-up; one that fails is a load that fails."""
-        self._warmup.labels(folder, "OK").observe(microseconds)
+        self._warmup(folder, "OK").observe(microseconds)
 
     def config_refused(self, refused: bool) -> None:
         """Says whether the newest config file is refused."""
@@ -122,12 +124,15 @@ class Metrics:
         lines = (x for x in lines if not re.match(r"# \w+ \S+_created ", x))
         return ("\n".join(lines) + "\n").encode()
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(_PREFIX + name, text, labels, registry=self._registry)
+    # `labels` looks at them anew for each request; the few that there are can be kept.
+    def _counters(self, name: str, text: str, *labels: str) -> Callable[..., Counter]:
+        made = Counter(_PREFIX + name, text, labels, registry=self._registry)
+        return functools.cache(made.labels)
 
-    def _histogram(
+    def _histograms(
         self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...]
-    ) -> Histogram:
-        return Histogram(
+    ) -> Callable[..., Histogram]:
+        made = Histogram(
             _PREFIX + name, text, labels, buckets=buckets, registry=self._registry
         )
+        return functools.cache(made.labels)

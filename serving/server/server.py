@@ -26,7 +26,13 @@ from clickwright.serving.server.options import ServerOptions
 from clickwright.serving.server.prediction_service import PredictionService
 from clickwright.serving.server.rest_api import RestApi
 from clickwright.serving.server.serving_error import ServingError
-from clickwright.serving.server.startup import address, bound, configured, taken
+from clickwright.serving.server.startup import (
+    LARGE_MESSAGES,
+    address,
+    bound,
+    configured,
+    taken,
+)
 
 _IDLE_SECONDS = 75
 """An HTTP connection on which nothing comes for so long is closed."""
@@ -68,6 +74,7 @@ class Server:
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # or two servers would share a port
+                *LARGE_MESSAGES,
                 *options.channel_arguments(),
             ],
         )

@@ -8,6 +8,13 @@ from clickwright.schemas.errors import ConfigError, MachineError
 from clickwright.serving.server.model_config import read_model_config, single_model
 from clickwright.serving.server.options import ServerOptions
 
+LARGE_MESSAGES = (
+    ("grpc.http2.lookahead_bytes", 4 * 2**20),
+    ("grpc.http2.max_frame_size", 2**20),
+)
+"""gRPC's options for who receives requests of 100 kB and more: by default these come
+in frames of 16 kB, and wait for the receiver after each 64 kB."""
+
 
 def configured(options: ServerOptions) -> ModelServerConfig:
     """Returns what is to be served at the start.

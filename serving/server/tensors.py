@@ -1,6 +1,5 @@
 """Tensors of requests and answers, between `TensorProto` and numpy."""
 
-import itertools
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -112,13 +111,12 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
 
 def _typed(values: Any, dtype: np.dtype, count: int) -> np.ndarray:
     """The first `count` values of a repeated field."""
-    size = min(len(values), count)
-    first = itertools.islice(values, size)
+    first = values[:count]
     if dtype.itemsize == 2 and dtype.kind not in "iu":  # bits of half floats
-        return np.fromiter(first, np.int64, size).astype(np.uint16).view(dtype)
+        return np.array(first, np.int64).astype(np.uint16).view(dtype)
     if dtype.itemsize < 4 and dtype.kind in "iu":  # wraps, as C++ does
-        return np.fromiter(first, np.int32, size).astype(dtype)
-    return np.fromiter(first, dtype, size)
+        return np.array(first, np.int32).astype(dtype)
+    return np.array(first, dtype)
 
 
 def _zero(dtype: np.dtype) -> Any:
