@@ -19,6 +19,7 @@ from clickwright.pipeline.command_options import RootOption, show_error
 from clickwright.pipeline.demo.command import demo_traffic
 from clickwright.pipeline.events_commands import events_app
 from clickwright.pipeline.ope_command import ope
+from clickwright.pipeline.remote.commands import compile_, replay, submit
 from clickwright.pipeline.route_command import route
 from clickwright.pipeline.serving_flags import ServingFlags
 from clickwright.schemas.errors import ClickwrightError
@@ -452,6 +453,9 @@ def serve(
 
 
 app.command()(route)
+app.command("compile")(compile_)
+app.command()(submit)
+app.command()(replay)
 app.command()(ope)
 app.command()(demo_traffic)
 

@@ -20,6 +20,7 @@ from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
 from clickwright.models.training.training_params import TRAINING_PARAMS
+from clickwright.pipeline.remote.remote_config import RemoteConfig
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError, did_you_mean
@@ -127,6 +128,8 @@ class RunConfig(StrictModel):
     experiment: ExperimentConfig | None = None
     beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes for Beam; more than one pays only from millions of rows."""
+    remote: RemoteConfig | None = None
+    """How the run is compiled for Vertex AI or Kubeflow."""
 
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -144,8 +147,8 @@ class LoadedConfig:
         thresholds: what its model must reach.
         search: how encoders are compared; None where no feature asks for it.
         experiment: how a published version is tried online; None where it is not.
-        sha256: digest of the validated content, without the experiment, and of the
-            spec; stable against comments and key order.
+        sha256: digest of the validated content, without `experiment` and `remote`,
+            and of the spec; stable against comments and key order.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -160,8 +163,8 @@ class LoadedConfig:
         check_item_features(self.spec)
         self.item_files()
         self.experiment = self._experiment()
-        # The model does not hang on how it is tried later.
-        content = self.run.model_dump_json(exclude={"experiment"})
+        # The model does not hang on where it is made, nor on how it is tried later.
+        content = self.run.model_dump_json(exclude={"experiment", "remote"})
         digest = hashlib.sha256(content.encode())
         digest.update(self.spec.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
@@ -175,6 +178,11 @@ class LoadedConfig:
     def serving_name(self) -> str:
         """Name under which the model is published."""
         return self.run.publish.model_name or self.run.name
+
+    @property
+    def remote_name(self) -> str:
+        """Name of the pipeline on Vertex AI or Kubeflow, which know no `_`."""
+        return self.run.name.lower().replace("_", "-")
 
     @property
     def off_policy(self) -> OffPolicyGate | None:
