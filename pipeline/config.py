@@ -24,8 +24,16 @@ from clickwright.pipeline.remote.remote_config import RemoteConfig
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError, did_you_mean
+from clickwright.schemas.incremental import Incremental
 from clickwright.schemas.source import Source
-from clickwright.schemas.spec import FeatureSpec, Name, load_spec
+from clickwright.schemas.spec import (
+    FeatureSpec,
+    GivenSplit,
+    Name,
+    SplitRule,
+    TimeSplit,
+    load_spec,
+)
 from clickwright.schemas.strict_yaml import StrictModel
 
 LogFormat = Literal["parquet", "csv", "tfrecord"]
@@ -126,6 +134,9 @@ class RunConfig(StrictModel):
     """How a blessed model is tried in a model server before it is published."""
     publish: PublishConfig = PublishConfig()
     experiment: ExperimentConfig | None = None
+    incremental: Incremental | None = None
+    """How the model goes from span to span; absent for a log without spans, or where
+    only the latest span counts."""
     beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes for Beam; more than one pays only from millions of rows."""
     remote: RemoteConfig | None = None
@@ -143,7 +154,9 @@ class LoadedConfig:
         text: its content.
         run: the validated content.
         source: the data set that it names, with its options; None for own files.
-        spec: the feature spec of its data.
+        spec: the feature spec of its data. With `incremental` its splits are given:
+            which rows of which spans are in each is settled before ingestion.
+        split_rule: how the spec itself divides rows.
         thresholds: what its model must reach.
         search: how encoders are compared; None where no feature asks for it.
         experiment: how a published version is tried online; None where it is not.
@@ -158,6 +171,11 @@ class LoadedConfig:
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
         self.spec = self._load_spec()
+        self.split_rule: SplitRule = self.spec.split
+        if self.run.incremental is not None:
+            self._check_spans()
+            given = GivenSplit(kind="given")
+            self.spec = self.spec.model_copy(update={"split": given})
         self.search = self._search()
         self.event_files()
         check_item_features(self.spec)
@@ -246,6 +264,31 @@ class LoadedConfig:
         if data.spec is None:
             raise ConfigError("`data.spec` is missing.", where=str(self.path))
         return load_spec(self.path.parent / data.spec)
+
+    def _check_spans(self) -> None:
+        rule = self.split_rule
+        if isinstance(rule, TimeSplit) and rule.valid is None:
+            raise ConfigError(
+                "`incremental` needs a split that moves on with the spans. Received: "
+                "fixed times.",
+                where=f"feature spec `{self.spec.name}`, `split`",
+                fix="give the shares `valid` and `test` in place of `valid_from` and "
+                "`test_from`",
+            )
+        if registry.entry(self.run.model.name).task != "click":
+            raise ConfigError(
+                f"`incremental` belongs to click models; `{self.run.model.name}` is for "
+                f"{registry.entry(self.run.model.name).task}.",
+                where=str(self.path),
+                fix="leave out `incremental`",
+            )
+        if self.source is not None and not self.source.in_spans:
+            raise ConfigError(
+                f"`incremental` needs data in spans, which `{self.source.name}` has not.",
+                where=f"{self.path}: incremental",
+                fix="leave out `incremental`; for `marketplace` give "
+                "`options: {by_day: true}` under `data`",
+            )
 
     def _search(self) -> SearchParams | None:
         section = "numeric_search"
