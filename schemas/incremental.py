@@ -38,4 +38,7 @@ class Incremental(StrictModel):
     reservoir: Annotated[int, Field(ge=0)] = 0
     """Rows of earlier spans, within the window, mixed into a warm start: a uniform
     sample."""
+    epochs: Annotated[int, Field(ge=1)] | None = 1
+    """Most epochs of a warm start, one pass unless said otherwise; those of `training`
+    when null."""
     distillation: Distillation = Distillation()
