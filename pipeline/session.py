@@ -24,6 +24,7 @@ from clickwright.pipeline.local import (
     NodeOutcome,
     close_interrupted,
 )
+from clickwright.pipeline.local_site import LocalSite
 from clickwright.pipeline.paths import RunPaths
 from clickwright.pipeline.pipeline import create_pipeline
 from clickwright.pipeline.report.anomalies import read_data_check
@@ -107,9 +108,8 @@ class Session:
         """Runs the DAG; returns what ended it early, if anything did."""
         self._prepare_seconds = prepare_seconds
         close_interrupted(self._paths.database, self._paths.artifacts)
-        pipeline = create_pipeline(
-            self._config, self._files, self._paths, self._derive_schema()
-        )
+        site = LocalSite(self._config, self._files, self._paths, self._derive_schema())
+        pipeline = create_pipeline(self._config, site)
         runner = LocalRunner(_Lines(lines, self._paths.database), self._run_id)
         try:
             runner.run(pipeline)

@@ -42,13 +42,16 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
 ) -> None:
     from tfx.dsl.compiler import compiler
 
+    from clickwright.pipeline.local_site import LocalSite
     from clickwright.pipeline.pipeline import create_pipeline
 
     shop.write_spec(spec_with(price))
     config, paths = LoadedConfig(shop.config), RunPaths(shop.out)
     files = find_input(config, None, paths)
     compiled = compiler.Compiler().compile(
-        create_pipeline(config, files, paths, shop.folder / "schema.pbtxt")
+        create_pipeline(
+            config, LocalSite(config, files, paths, shop.folder / "schema.pbtxt")
+        )
     )
 
     upstream = {
