@@ -56,6 +56,8 @@ class Resources(StrictModel):
     like amd.com/gpu."""
     gpus: Annotated[int, Field(ge=1)] = 1
     """How many of that GPU."""
+    image: Word | None = None
+    """The image of this component, where it needs another: the GPU variant."""
 
     @pydantic.model_validator(mode="after")
     def _sound(self) -> Self:
