@@ -30,7 +30,6 @@ from clickwright.schemas.spec import (
     FeatureSpec,
     GivenSplit,
     Name,
-    SplitRule,
     TimeSplit,
     load_spec,
 )
@@ -156,7 +155,7 @@ class LoadedConfig:
         source: the data set that it names, with its options; None for own files.
         spec: the feature spec of its data. With `incremental` its splits are given:
             which rows of which spans are in each is settled before ingestion.
-        split_rule: how the spec itself divides rows.
+        log_spec: the same, with the spec's own rule for splits.
         thresholds: what its model must reach.
         search: how encoders are compared; None where no feature asks for it.
         experiment: how a published version is tried online; None where it is not.
@@ -171,7 +170,7 @@ class LoadedConfig:
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
         self.spec = self._load_spec()
-        self.split_rule: SplitRule = self.spec.split
+        self.log_spec = self.spec
         if self.run.incremental is not None:
             self._check_spans()
             given = GivenSplit(kind="given")
@@ -266,7 +265,7 @@ class LoadedConfig:
         return load_spec(self.path.parent / data.spec)
 
     def _check_spans(self) -> None:
-        rule = self.split_rule
+        rule = self.log_spec.split
         if isinstance(rule, TimeSplit) and rule.valid is None:
             raise ConfigError(
                 "`incremental` needs a split that moves on with the spans. Received: "
