@@ -33,7 +33,7 @@ from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.fingerprint import fingerprint
 from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
-from clickwright.models.training.run import HYPERPARAMETER, vocabulary_sizes
+from clickwright.models.training.trainer_inputs import HYPERPARAMETER, vocabulary_sizes
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError

@@ -15,7 +15,7 @@ from clickwright.components.item_table import spec as keys
 from clickwright.components.item_table.build_table import build_table
 from clickwright.components.item_table.checks import check_item_features
 from clickwright.models.item_vocabulary import vocabulary_values
-from clickwright.models.training.run import ITEM_TABLES, vocabulary_sizes
+from clickwright.models.training.trainer_inputs import ITEM_TABLES, vocabulary_sizes
 from clickwright.schemas.errors import ConfigError, storage_error
 from clickwright.schemas.spec import AttributeFeature, FeatureSpec
 
