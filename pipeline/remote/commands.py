@@ -66,6 +66,12 @@ def submit(
             "--schedule", help="Start it by its schedule from now on, not now."
         ),
     ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="With --schedule: end the schedules that it has."
+        ),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Stay until the run has ended.")
     ] = False,
@@ -92,6 +98,7 @@ def submit(
         target=target,
         param=param or [],
         schedule=schedule,
+        replace=replace,
         wait=wait,
         dry_run=dry_run,
     )
