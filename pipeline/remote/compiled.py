@@ -63,9 +63,10 @@ class Compiled:
         beside = submission_path(path)
         submission = None
         if beside.exists():
-            text = beside.read_text(encoding="utf-8")
-            submission = strict_yaml.parse(Submission, _json(text, beside), str(beside))
-            _check_version(submission, path)
+            content = _content(beside)
+            # First: another version's file may have other fields.
+            _check_version(content, path)
+            submission = strict_yaml.parse(Submission, content, str(beside))
             if digest(spec) != submission.spec_sha256:
                 raise ConfigError(
                     f"The spec is not the one that {beside.name} belongs to: it was "
@@ -196,15 +197,17 @@ def _not_a_spec(path: pathlib.Path, why: str) -> NoReturn:
     )
 
 
-def _check_version(submission: Submission, path: pathlib.Path) -> None:
-    own = own_version()
-    if submission.clickwright_version != own:
+def _check_version(submission: Mapping[str, Any], path: pathlib.Path) -> None:
+    found, own = (
+        submission.get("clickwright_version", "an unknown version"),
+        own_version(),
+    )
+    if found != own:
         raise ConfigError(
-            f"The spec was compiled by Clickwright {submission.clickwright_version}; "
-            f"this is {own}. A task may mean something else in another version.",
+            f"The spec was compiled by Clickwright {found}; this is {own}. A task may "
+            "mean something else in another version.",
             where=str(path),
-            fix=f"compile it again with this version, or install "
-            f"clickwright=={submission.clickwright_version}",
+            fix=f"compile it again with this version, or install clickwright {found}",
         )
 
 
