@@ -12,12 +12,14 @@ from clickwright.components.discretizer.artifacts import DiscretizationPlan
 from clickwright.components.experiment.artifacts import ExperimentDefinition
 from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.item_table.artifacts import ItemTable
+from clickwright.components.source.artifacts import PreparedData
 
 ARTIFACT_TYPES: tuple[type[artifact.Artifact], ...] = (
     AutoDisReport,
     DiscretizationPlan,
     ExperimentDefinition,
     ItemTable,
+    PreparedData,
 )
 
 
