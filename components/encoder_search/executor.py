@@ -27,6 +27,10 @@ from clickwright.components.encoder_search.trial import (
 )
 from clickwright.components.encoder_search.trial_store import TrialStore
 from clickwright.components.encoder_search.trial_trainer import TrialTrainer
+from clickwright.components.hyperparameters import (
+    read_hyperparameters,
+    write_hyperparameters,
+)
 from clickwright.models import registry
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
@@ -105,21 +109,10 @@ class Executor(base_executor.BaseExecutor):
             pathlib.Path(artifact_utils.get_single_uri(output_dict[keys.PLAN_KEY]))
         )
         hyperparameters = {
-            **_given(input_dict.get(keys.GIVEN_KEY, [])),
+            **read_hyperparameters(input_dict.get(keys.GIVEN_KEY, [])),
             HYPERPARAMETER: plan.model_dump(mode="json"),
         }
-        folder = artifact_utils.get_single_uri(output_dict[keys.HYPERPARAMETERS_KEY])
-        pathlib.Path(folder, keys.HYPERPARAMETERS_FILE).write_text(
-            json.dumps(hyperparameters), encoding="utf-8"
-        )
-
-
-def _given(artifacts: list[types.Artifact]) -> dict[str, Any]:
-    if not artifacts:
-        return {}
-    folder = artifact_utils.get_single_uri(artifacts)
-    file = pathlib.Path(folder, keys.HYPERPARAMETERS_FILE)
-    return dict(json.loads(file.read_text(encoding="utf-8")))
+        write_hyperparameters(output_dict[keys.HYPERPARAMETERS_KEY], hyperparameters)
 
 
 def searched(
