@@ -40,6 +40,7 @@ class LocalSite:
         self._config = config
         self._files = files
         self._schema = schema
+        self.local = True
         self.pipeline_name = config.run.name
         self.root = str(paths.artifacts)
         self.destination = paths.serving_root(config.run.publish.directory)

@@ -150,6 +150,7 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
         label=run.publish.label,
         signatures=signatures,
         provenance={"config_sha256": config.sha256},
+        local=site.local,
     )
     experiments: list[base_node.BaseNode] = []
     if config.experiment is not None:

@@ -15,6 +15,7 @@ class Site(Protocol):
     them.
 
     Attributes:
+        local: whether this machine runs it.
         pipeline_name: name of the pipeline.
         root: where artifacts go.
         destination: serving root that models are published to.
@@ -24,6 +25,7 @@ class Site(Protocol):
         nodes: the nodes made so far.
     """
 
+    local: bool
     pipeline_name: str
     root: str
     destination: str

@@ -1,6 +1,8 @@
 """From a run's configuration to a pipeline spec that Vertex AI or Kubeflow runs."""
 
+import graphlib
 import importlib
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -20,15 +22,18 @@ from clickwright.pipeline.remote.compiled import (
 )
 from clickwright.pipeline.remote.finish_spec import finish
 from clickwright.pipeline.remote.remote_config import RemoteConfig, Target
-from clickwright.pipeline.remote.submission import Parameter, Submission
-from clickwright.schemas.atomic_file import write_json, write_text
+from clickwright.pipeline.remote.submission import (
+    DATA,
+    LATEST,
+    SPAN,
+    Parameter,
+    Submission,
+)
+from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.errors import ConfigError
 
 COMMAND = ("python", "-m", "clickwright.pipeline.remote.run_task")
 """What every container runs."""
-DATA, SPAN = "data", "span"
-"""Runtime parameters: where the log is, and which span of it is read."""
-LATEST = "latest"
 _OUTWARD = frozenset({"ExperimentGen", "LedgerReader", "LedgerWriter", "Publisher"})
 """Tasks that read or change what lies outside the pipeline: no cache knows that."""
 _DEFAULT_IMAGE = "default_image_path"  # TFX's key for components without an entry
@@ -70,10 +75,13 @@ def write(
             job = compile_job(config, remote, target)
             submission = _submission(config, remote, target, job)
             content = job if file.suffix == ".json" else job["pipelineSpec"]
-            if file.suffix == ".json":
-                write_json(file, content)
-            else:
-                write_text(file, yaml.safe_dump(content, sort_keys=True))
+            # In order, so that the same run gives the same file.
+            write_text(
+                file,
+                json.dumps(content, indent=1, sort_keys=True) + "\n"
+                if file.suffix == ".json"
+                else yaml.safe_dump(content, sort_keys=True),
+            )
             write_text(
                 submission_path(file), submission.model_dump_json(indent=2) + "\n"
             )
@@ -117,15 +125,17 @@ def show(compiled: Compiled, console: rich.console.Console) -> None:
     executors = spec["deploymentSpec"]["executors"]
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     table.add_column("task", no_wrap=True)
-    for column in ("cpu", "memory", "gpu", "cached", "after"):
-        table.add_column(column, justify="left" if column == "after" else "right")
-    for name, task in spec["root"]["dag"]["tasks"].items():
+    for column in ("cpu", "memory", "gpu", "cached"):
+        table.add_column(column, justify="right")
+    tasks = spec["root"]["dag"]["tasks"]
+    before = {name: task.get("dependentTasks", []) for name, task in tasks.items()}
+    for name in graphlib.TopologicalSorter(before).static_order():
+        task = tasks[name]
         component = spec["components"][task["componentRef"]["name"]]
         table.add_row(
             name,
             *_shown_resources(executors[component["executorLabel"]]),
             "yes" if task.get("cachingOptions", {}).get("enableCache") else "no",
-            ", ".join(task.get("dependentTasks", [])),
         )
     console.print(table)
     for name, parameter in compiled.parameters.items():

@@ -5,6 +5,11 @@ from typing import Literal
 from clickwright.pipeline.remote.remote_config import Schedule, Target
 from clickwright.schemas.strict_yaml import StrictModel
 
+DATA, SPAN = "data", "span"
+"""Runtime parameters: where the log is, and which span of it is read."""
+LATEST = "latest"
+"""The span's default."""
+
 ParameterType = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN"]
 
 
