@@ -171,7 +171,9 @@ class LoadedConfig:
         self._check_parts()
         self.spec = self._load_spec()
         self.log_spec = self.spec
-        if self.run.incremental is not None:
+        if self.run.incremental is None:
+            self._check_whole()
+        else:
             self._check_spans()
             given = GivenSplit(kind="given")
             self.spec = self.spec.model_copy(update={"split": given})
@@ -190,6 +192,11 @@ class LoadedConfig:
     def numeric(self) -> bool:
         """Whether there are numeric features, which need a plan."""
         return bool(self.spec.numeric_features())
+
+    @property
+    def incremental(self) -> Incremental:
+        """How the model goes from span to span; the defaults where it does not."""
+        return self.run.incremental or Incremental()
 
     @property
     def serving_name(self) -> str:
@@ -263,6 +270,14 @@ class LoadedConfig:
         if data.spec is None:
             raise ConfigError("`data.spec` is missing.", where=str(self.path))
         return load_spec(self.path.parent / data.spec)
+
+    def _check_whole(self) -> None:
+        if self.source is not None and self.source.in_spans:
+            raise ConfigError(
+                "The log lies in spans, and the run does not go by spans.",
+                where=str(self.path),
+                fix="say `incremental: {}`, or leave out `by_day` under `data.options`",
+            )
 
     def _check_spans(self) -> None:
         rule = self.log_spec.split

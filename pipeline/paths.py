@@ -48,6 +48,11 @@ class RunPaths:
         return self.out / "steps.json"
 
     @property
+    def spans(self) -> pathlib.Path:
+        """The journal of spans."""
+        return self.out / "spans.jsonl"
+
+    @property
     def summary(self) -> pathlib.Path:
         """The last run in figures."""
         return self.out / "summary.json"

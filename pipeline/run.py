@@ -15,9 +15,12 @@ import rich.box
 import rich.console
 import rich.table
 
+from clickwright.components.spans.span_journal import SpanJournal
+from clickwright.components.spans.span_record import State
+from clickwright.components.spans.span_request import SpanRequest
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole, quiet, watched
-from clickwright.pipeline.inputs import find_input
+from clickwright.pipeline.inputs import InputFiles, find_input
 from clickwright.pipeline.lock import exclusive
 from clickwright.pipeline.paths import RunPaths
 from clickwright.schemas.errors import ClickwrightError, full_disk
@@ -52,6 +55,7 @@ def run(
     *,
     data: pathlib.Path | None = None,
     out: pathlib.Path | None = None,
+    span: str | None = None,
     verbose: bool = False,
 ) -> RunResult:
     """Runs the pipeline that `path` configures.
@@ -60,12 +64,15 @@ def run(
         path: YAML of the run.
         data: folder of the raw files; the configuration's own when None.
         out: folder for everything written; `out/<name>` when None.
+        span: `latest`, a number or a range, where the run goes by spans; the latest
+            when None.
         verbose: show what the libraries print instead of keeping it in the log.
 
     Raises:
         ClickwrightError: what the user gave is wrong, or a component failed.
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    request = None if span is None else SpanRequest.parse(span)
     config = LoadedConfig(path)
     paths = RunPaths((out or pathlib.Path("out") / config.run.name).resolve())
     run_id = started.strftime("%Y%m%dT%H%M%S.%fZ")
@@ -76,10 +83,11 @@ def run(
             highlight=False,
         )
         with watched(console, "Prepare") as line:
-            files = find_input(config, data, paths)
+            files = find_input(config, data, paths, request)
             line.rows = files.rows
             line.state = "cached" if files.reused else "complete"
         prepare_seconds = time.monotonic() - clock
+        _note(files, paths, "started", run_id)
         session = _session_class(console)(config, files, paths, run_id, started)
         with _full_disk_told(paths.out):
             failure = session.execute(RunConsole(console), prepare_seconds)
@@ -92,6 +100,7 @@ def run(
             if failure is None:
                 raise
             _logger.exception("The report could not be written")
+        _note(files, paths, "failed" if failure else _end_of(summary), run_id)
     if failure is not None:
         raise RunError(
             f"{failure.node} failed. {failure.what}",
@@ -99,6 +108,19 @@ def run(
             fix=failure.fix or "read the end of the log; run again to resume",
         )
     return RunResult(summary, paths)
+
+
+def _note(files: InputFiles, paths: RunPaths, state: State, run_id: str) -> None:
+    """Writes a run on spans into their journal."""
+    if files.spans is not None:
+        SpanJournal(paths.spans).add(files.spans.record(state, run_id))
+
+
+def _end_of(summary: Mapping[str, Any]) -> State:
+    """Whether the model may be another's parent: it was blessed, and could serve."""
+    serving = summary["serving"]
+    fine = summary["blessed"] and (serving is None or serving["blessed"])
+    return "blessed" if fine else "not_blessed"
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from clickwright.components.serving_validator.result import (
     ValidationResult,
     read_validation,
 )
+from clickwright.components.spans.span_choice import ranges
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole
 from clickwright.pipeline.inputs import InputFiles
@@ -206,6 +207,7 @@ class Session:
             "published": published,
             "run_id": self._run_id,
             "config_sha256": self._config.sha256,
+            "spans": self._spans(),
             "metrics": metrics,
             "ablations": {n: _finite_all(m) for n, m in evaluation.ablations.items()}
             if evaluation
@@ -215,6 +217,18 @@ class Session:
             if self._files.bayes
             else None,
             "components": components,
+        }
+
+    def _spans(self) -> dict[str, Any] | None:
+        """What the run has read of which spans; None for a log without spans."""
+        laid = self._files.spans
+        if laid is None:
+            return None
+        return {
+            "newest": laid.choice.newest,
+            "parent": laid.choice.parent,
+            "rows": dict(laid.rows),
+            "read": {part: ranges(spans) for part, spans in laid.choice.by_part()},
         }
 
     def _record(

@@ -100,7 +100,12 @@ def signatures(
             run.training,
             config.search and config.search.model_dump(mode="json"),
         ],
-        "Trainer": [run.model.model_dump(), run.training, run.export],
+        "Trainer": [
+            run.model.model_dump(),
+            run.training,
+            run.export,
+            run.incremental and run.incremental.model_dump(),
+        ],
         "ModelEvaluator": [
             run.evaluation.model_dump(),
             config.off_policy and config.off_policy.fingerprint(),

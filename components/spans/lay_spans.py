@@ -68,6 +68,7 @@ def plan_spans(
         spec.split.model_dump(mode="json"),
         [column.model_dump(mode="json") for column in spec.columns().values()],
         reservoir if choice.sample else 0,
+        choice.parent,
     ]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     folder = out / f"spans-{digest}"

@@ -28,6 +28,12 @@ class SpanChoice:
     sample: tuple[int, ...] = ()
     parent: int | None = None
 
+    def __str__(self) -> str:
+        """In words, such as `span 8 from the model of span 7`."""
+        if self.parent is not None:
+            return f"span {self.newest} from the model of span {self.parent}"
+        return f"spans {ranges([*self.whole, self.newest])} from scratch"
+
     def parts(self) -> list[tuple[int, Part]]:
         """The spans with the part that each plays, the oldest first.
 
@@ -38,6 +44,13 @@ class SpanChoice:
             found.append((self.rest, "rest"))
         found += [(span, "whole") for span in self.whole]
         return [*found, (self.newest, "newest")]
+
+    def by_part(self) -> list[tuple[Part, list[int]]]:
+        """The spans of each part, of those parts that there are."""
+        found: dict[Part, list[int]] = {}
+        for span, part in self.parts():
+            found.setdefault(part, []).append(span)
+        return list(found.items())
 
 
 def choose_spans(
