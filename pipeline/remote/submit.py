@@ -26,6 +26,8 @@ from clickwright.schemas.errors import ClickwrightError, ConfigError, MachineErr
 from clickwright.schemas.source import progress
 
 POLL_SECONDS = 15.0
+"""Between two looks at a run that is waited for."""
+_ENDINGS = {"failed": "The run failed.", "cancelled": "The run was cancelled."}
 _SERVICES: dict[Target, type[Vertex] | type[Kubeflow]] = {
     "vertex": Vertex,
     "kubeflow": Kubeflow,
@@ -42,7 +44,6 @@ def submit(
     replace: bool = False,
     wait: bool = False,
     dry_run: bool = False,
-    poll_seconds: float = POLL_SECONDS,
 ) -> None:
     """Starts a compiled pipeline once, or by its schedule.
 
@@ -55,7 +56,6 @@ def submit(
         replace: end the schedules that the pipeline has, once the new one is made.
         wait: return when the run has ended.
         dry_run: print the request and send nothing.
-        poll_seconds: seconds between two looks at a run that is waited for.
 
     Raises:
         ConfigError: what was asked for cannot be: the options, the file, the place
@@ -75,8 +75,9 @@ def submit(
     if dry_run:
         console.print_json(json.dumps(call.content()))
         return
-    if image_exists(submission.image) is False:
-        raise no_image(submission.image, "its registry has no such image")
+    for image in _images(compiled, submission):
+        if image_exists(image) is False:
+            raise no_image(image, "its registry has no such image")
     old = service.schedules() if schedule else []
     if old and not replace:
         raise ConfigError(
@@ -91,7 +92,7 @@ def submit(
         service.remove_schedule(found)
         _show("Ended", found, console)
     if wait:
-        _watch(service, run, compiled, submission, messages, poll_seconds)
+        _watch(service, run, compiled, submission, messages)
 
 
 def _submission(compiled: Compiled, target: Target | None) -> Submission:
@@ -150,17 +151,16 @@ def _watch(
     compiled: Compiled,
     submission: Submission,
     console: rich.console.Console,
-    poll_seconds: float,
 ) -> None:
     """Waits for the end of a run, and says how far it is."""
     total = len(compiled.spec["root"]["dag"]["tasks"])
     with watched(console, compiled.name):
         while (state := service.state(run)).phase == "running":
             _tell(state, total)
-            time.sleep(poll_seconds)
+            time.sleep(POLL_SECONDS)
         _tell(state, total)
         if state.phase != "succeeded":
-            raise _failure(state, run, submission)
+            raise _failure(state, run, _images(compiled, submission))
 
 
 def _tell(state: RunState, total: int) -> None:
@@ -172,13 +172,26 @@ def _tell(state: RunState, total: int) -> None:
 
 
 def _failure(
-    state: RunState, run: RemoteRun, submission: Submission
+    state: RunState, run: RemoteRun, images: Sequence[str]
 ) -> ClickwrightError:
-    if is_pull_problem(state.problem):
-        return no_image(submission.image, state.problem)
+    said = state.problem or _ENDINGS[state.phase]
+    if is_pull_problem(said):
+        return no_image(next((i for i in images if i in said), images[0]), said)
     return MachineError(
-        state.problem or f"The run was {state.phase}.",
+        said,
         where=run.page,
         fix="read the task's log there, mend the cause, and submit again: tasks that "
         "ended well come from the cache",
     )
+
+
+def _images(compiled: Compiled, submission: Submission) -> list[str]:
+    """The images of all tasks, the run's own first."""
+    found = [submission.image]
+    for executor in compiled.spec["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            found.append(executor["container"]["image"])
+        job = executor.get("customJob", {}).get("customJob", {}).get("jobSpec", {})
+        for pool in job.get("workerPoolSpecs", []):
+            found.append(pool["containerSpec"]["imageUri"])
+    return list(dict.fromkeys(found))

@@ -286,7 +286,7 @@ class Vertex:
                 fix="check both under `remote.vertex` and compile again, or give the "
                 "account the role roles/aiplatform.user",
             )
-        if error.code == 429 or error.code >= 500:
+        if error.code is None or error.code == 429 or error.code >= 500:
             return MachineError(
                 f"Vertex AI cannot take it now: {said}",
                 where=self.endpoint,
