@@ -44,6 +44,7 @@ class RemoteSite:
             )
         self._config = config
         self._ledger = remote.ledger_address
+        self.local = False
         self.pipeline_name = config.remote_name
         self.root = remote.pipeline_root
         self.destination = directory
