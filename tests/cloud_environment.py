@@ -1,5 +1,6 @@
 """The environment of a machine that knows no cloud, and a login for it."""
 
+import functools
 import json
 import pathlib
 
@@ -27,12 +28,6 @@ def forget_logins(monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path) -> None
 
 def write_service_account(folder: pathlib.Path, token_uri: str) -> pathlib.Path:
     """Writes a key file for a service account that only a fake knows."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
     path = folder / "account.json"
     path.write_text(
         json.dumps(
@@ -40,10 +35,21 @@ def write_service_account(folder: pathlib.Path, token_uri: str) -> pathlib.Path:
                 "type": "service_account",
                 "project_id": "shop-project",
                 "private_key_id": "1",
-                "private_key": pem.decode(),
+                "private_key": _private_key(),
                 "client_email": ACCOUNT,
                 "token_uri": token_uri,
             }
         )
     )
     return path
+
+
+@functools.cache
+def _private_key() -> str:
+    """A key of this process: making one takes a while."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import email.message
 import http.server
 import json
 import threading
@@ -17,7 +18,7 @@ class Asked:
     method: str
     path: str
     query: dict[str, str]
-    headers: Mapping[str, str]
+    headers: email.message.Message
     body: Any
     """Its JSON; text where it is none; None where there is no body."""
 

@@ -82,7 +82,8 @@ def submit(
     """Hand a compiled pipeline to Vertex AI or Kubeflow.
 
     Credentials come from the environment alone: application default credentials for
-    Vertex, KF_PIPELINES_* or the pod's own token for Kubeflow.
+    Vertex, KF_PIPELINES_* or the pod's own token for Kubeflow, `docker login` for a
+    look whether the image is there.
 
     Look first:  clickwright submit shop.json --dry-run
 

@@ -1,6 +1,7 @@
 """Whether a container image is there, by the API that all registries have."""
 
 import base64
+import email.message
 import ipaddress
 import json
 import os
@@ -167,7 +168,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _ask(
     url: str, method: str, headers: Mapping[str, str]
-) -> tuple[int, Mapping[str, str], bytes]:
+) -> tuple[int, email.message.Message, bytes]:
     request = urllib.request.Request(url, method=method, headers=dict(headers))
     opener = urllib.request.build_opener(_NoRedirect)
     try:

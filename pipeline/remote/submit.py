@@ -154,13 +154,21 @@ def _watch(
 ) -> None:
     """Waits for the end of a run, and says how far it is."""
     total = len(compiled.spec["root"]["dag"]["tasks"])
-    with watched(console, compiled.name):
-        while (state := service.state(run)).phase == "running":
+    stopped = False
+    with watched(console, compiled.name) as line:
+        try:
+            while (state := service.state(run)).phase == "running":
+                _tell(state, total)
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            stopped, line.state = True, "skipped"
+        else:
             _tell(state, total)
-            time.sleep(POLL_SECONDS)
-        _tell(state, total)
-        if state.phase != "succeeded":
-            raise _failure(state, run, _images(compiled, submission))
+            if state.phase != "succeeded":
+                raise _failure(state, run, _images(compiled, submission))
+    if stopped:  # submitting again would start another one
+        _show("No longer waited for, but it goes on", run, console)
+        raise SystemExit(130)
 
 
 def _tell(state: RunState, total: int) -> None:

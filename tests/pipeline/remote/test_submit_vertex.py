@@ -1,13 +1,16 @@
 """Compiled pipelines handed to Vertex AI, by its own client, and what it answers."""
 
 import json
+import os
 import pathlib
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from cloud_environment import ACCOUNT, forget_logins, write_service_account
 from compiled_shop import ROOT, TASKS, compiled_shop
+from fake_service import Answer, Asked
 from fake_vertex import PARENT, PROJECT, REGION, FakeVertex, error
 from google.auth import jwt
 from tiny_shop import Command
@@ -172,6 +175,27 @@ def test_waiting_ends_with_the_run(
     assert done.code == 0
     assert len(vertex.calls("GET")) == 2
     assert "2 of 2 tasks" in done.err
+
+
+def test_a_run_that_is_no_longer_waited_for_goes_on(
+    vertex: FakeVertex, write: Write, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit_module, "POLL_SECONDS", 60.0)
+    vertex.jobs = [{"state": "PIPELINE_STATE_RUNNING"}]
+    answers = vertex.answer
+
+    def interrupt(asked: Asked) -> Answer:
+        if asked.method == "GET":
+            os.kill(os.getpid(), signal.SIGINT)
+        return answers(asked)
+
+    vertex.answer = interrupt  # type: ignore[method-assign]
+
+    done = command("submit", str(write()), "--wait")
+
+    assert done.code == 130
+    assert "No longer waited for, but it goes on: https://console.cloud" in done.err
+    assert "Run it again" not in done.err
 
 
 def test_a_run_that_fails_names_the_task_and_what_it_said(
