@@ -17,6 +17,7 @@ from tfx import types
 from clickwright.components.ledger.entry import MODEL, Entry
 from clickwright.components.publisher.storage import Storage
 from clickwright.components.publisher.version_store import storage_of
+from clickwright.components.spans.span_record import SpanRecord
 from clickwright.schemas.errors import DataError, storage_error
 from clickwright.schemas.manifest import (
     MANIFEST_PATH,
@@ -65,8 +66,22 @@ class Ledger:
         numbers = sorted(self.storage.versions(), reverse=True)
         return [Entry.of(self.storage.manifest(number)) for number in numbers]
 
+    def spans(self) -> list[SpanRecord]:
+        """What the runs that are kept have read of which spans, oldest first.
+
+        Raises:
+            DataError: an entry is damaged.
+            MachineError: the storage does not answer.
+        """
+        return [entry.span for entry in reversed(self.entries()) if entry.span]
+
     def add(
-        self, parts: Mapping[str, types.Artifact], *, data: str, config: str
+        self,
+        parts: Mapping[str, types.Artifact],
+        *,
+        data: str,
+        config: str,
+        span: SpanRecord | None = None,
     ) -> int:
         """Keeps copies of artifacts as the newest entry; removes old entries.
 
@@ -74,6 +89,7 @@ class Ledger:
             parts: the artifacts, by what they are.
             data: fingerprint of the data.
             config: digest of configuration and feature spec.
+            span: what it read of which spans, where it goes by spans.
 
         Returns:
             The entry's number.
@@ -89,7 +105,8 @@ class Ledger:
                 with storage.stage(number) as staged:
                     for part, artifact in parts.items():
                         _copy(artifact, staged / part)
-                    manifest = self._manifest(number, staged, Entry.facts(data, config))
+                    facts = Entry.facts(data, config, span)
+                    manifest = self._manifest(number, staged, facts)
                     path = staged / MANIFEST_PATH
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text(manifest.model_dump_json(indent=1))
@@ -151,9 +168,9 @@ class Ledger:
         newest_first = list(entries)
         with_model = [entry for entry in newest_first if entry.holds(MODEL)]
         other = [e for e in newest_first if e.data != newest_first[0].data]
-        kept = {*newest_first[: self.keep], *with_model[: self.keep], *other[:1]}
-        kept_numbers = {entry.number for entry in kept}
-        return sorted(e.number for e in newest_first if e.number not in kept_numbers)
+        kept = (*newest_first[: self.keep], *with_model[: self.keep], *other[:1])
+        numbers = {entry.number for entry in kept}
+        return sorted(e.number for e in newest_first if e.number not in numbers)
 
 
 _PROPERTIES = "ledger_properties.json"

@@ -19,8 +19,9 @@ class LedgerReader(base_component.BaseComponent):
         config: digest of the run's configuration and feature spec.
 
     Outputs:
-        `baseline_statistics`, `previous_report`, `baseline_model`; what is not there
-        has the custom property `absent`.
+        `baseline_statistics`, `previous_report`, `baseline_model`, which the new
+        model has to beat, and `base_model`, from which a run by spans goes on; what
+        is not there has the custom property `absent`.
     """
 
     SPEC_CLASS = LedgerReaderSpec
@@ -39,5 +40,6 @@ class LedgerReader(base_component.BaseComponent):
                 baseline_statistics=types.Channel(type=artifacts.ExampleStatistics),
                 previous_report=types.Channel(type=AutoDisReport),
                 baseline_model=types.Channel(type=artifacts.Model),
+                base_model=types.Channel(type=artifacts.Model),
             )
         )

@@ -1,6 +1,7 @@
 """LedgerReader's work."""
 
 import logging
+import pathlib
 from typing import Any
 
 from tfx import types
@@ -12,6 +13,7 @@ from clickwright.components.absence import mark_absent
 from clickwright.components.ledger import reader_spec as keys
 from clickwright.components.ledger.entry import MODEL, REPORT, STATISTICS
 from clickwright.components.ledger.ledger import Ledger
+from clickwright.components.source.prepared_files import PreparedFiles
 
 progress = logging.getLogger("clickwright.progress")
 
@@ -30,7 +32,8 @@ class ReaderExecutor(base_executor.BaseExecutor):
         Statistics and report are the latest of other data, as
         `PreviousGoodStatistics` and `PreviousReport` resolve them from ML Metadata;
         the model is the latest blessed one, as of `Champion`, but for one of the same
-        data and configuration: that is this run, repeated.
+        data and configuration: that is this run, repeated. `base_model` is that of
+        the span which the rows of this run follow.
 
         Args:
             input_dict: `prepared`, one `PreparedData`.
@@ -53,11 +56,18 @@ class ReaderExecutor(base_executor.BaseExecutor):
         rivals = [
             entry for entry in entries if (entry.data, entry.config) != (data, config)
         ]
+        record = PreparedFiles.read(pathlib.Path(prepared.uri)).record
+        parents = [
+            entry
+            for entry in entries
+            if record and entry.span and entry.span.span == record.parent
+        ]
         told = []
         for key, part, choice in (
             (keys.BASELINE_STATISTICS_KEY, STATISTICS, others),
             (keys.PREVIOUS_REPORT_KEY, REPORT, others),
             (keys.BASELINE_MODEL_KEY, MODEL, rivals),
+            (keys.BASE_MODEL_KEY, MODEL, parents),
         ):
             artifact = artifact_utils.get_single_instance(output_dict[key])
             found = next((entry for entry in choice if entry.holds(part)), None)
@@ -65,6 +75,6 @@ class ReaderExecutor(base_executor.BaseExecutor):
                 mark_absent(artifact)
             else:
                 ledger.restore(found, part, artifact)
-            told.append(f"{part} {'none' if found is None else found.number}")
+            told.append(f"{key} {'none' if found is None else found.number}")
         detail = ", ".join(told)
         progress.info("%s", detail, extra={"detail": detail, "fraction": 1.0})

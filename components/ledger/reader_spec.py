@@ -16,6 +16,7 @@ PREPARED_KEY = "prepared"
 BASELINE_STATISTICS_KEY = "baseline_statistics"
 PREVIOUS_REPORT_KEY = "previous_report"
 BASELINE_MODEL_KEY = "baseline_model"
+BASE_MODEL_KEY = "base_model"
 
 LEDGER_KEY = "ledger"
 NAME_KEY = "name"
@@ -43,4 +44,5 @@ class LedgerReaderSpec(ComponentSpec):
         ),
         PREVIOUS_REPORT_KEY: ChannelParameter(type=AutoDisReport),
         BASELINE_MODEL_KEY: ChannelParameter(type=standard_artifacts.Model),
+        BASE_MODEL_KEY: ChannelParameter(type=standard_artifacts.Model),
     }

@@ -1,6 +1,7 @@
 """LedgerWriter's work."""
 
 import logging
+import pathlib
 from typing import Any
 
 from tfx import types
@@ -12,6 +13,7 @@ from tfx.types import artifact_utils
 from clickwright.components.ledger import writer_spec as keys
 from clickwright.components.ledger.entry import MODEL, REPORT, STATISTICS
 from clickwright.components.ledger.ledger import Ledger
+from clickwright.components.source.prepared_files import PreparedFiles
 
 progress = logging.getLogger("clickwright.progress")
 
@@ -47,6 +49,10 @@ class WriterExecutor(base_executor.BaseExecutor):
             for blessing in input_dict[keys.MODEL_BLESSING_KEY]
         ) and all(model_utils.is_infra_validated(blessing) for blessing in infra):
             kept[MODEL] = input_dict[keys.MODEL_KEY]
+        record = PreparedFiles.read(pathlib.Path(prepared.uri)).record
+        if record is not None:
+            state = "blessed" if MODEL in kept else "not_blessed"
+            record = record.model_copy(update={"state": state})
         ledger = Ledger(
             exec_properties[keys.LEDGER_KEY],
             exec_properties[keys.NAME_KEY],
@@ -59,6 +65,7 @@ class WriterExecutor(base_executor.BaseExecutor):
             },
             data=prepared.get_string_custom_property(FINGERPRINT_PROPERTY_NAME),
             config=exec_properties[keys.CONFIG_KEY],
+            span=record,
         )
         detail = f"entry {number}: {', '.join(kept)}"
         progress.info("%s", detail, extra={"detail": detail, "fraction": 1.0})
