@@ -143,6 +143,10 @@ def inside(root: pathlib.Path, path: str, folder: str) -> pathlib.Path:
     return root / str(pathlib.PurePosixPath(folder, path)).lstrip("/")
 
 
+# Gigabytes of files that nobody changes in place.
+_LINKED = ("cp", "--archive", "--link", "--remove-destination")
+
+
 def copy(sources: Sequence[pathlib.Path], target: pathlib.Path, whole: bool) -> None:
     """Copies as COPY does: what is in a folder, or a file; `whole`: into a folder."""
     for source in sources:
@@ -150,9 +154,9 @@ def copy(sources: Sequence[pathlib.Path], target: pathlib.Path, whole: bool) -> 
         if source.is_file() and whole:
             to = target / source.name
         to.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["cp", "--archive", "--no-target-directory", source, to], check=True
-        )
+        shared = source.stat().st_dev == to.parent.stat().st_dev
+        command = _LINKED if shared else ("cp", "--archive")
+        subprocess.run([*command, "--no-target-directory", source, to], check=True)
 
 
 def carry_out(
@@ -180,7 +184,8 @@ def carry_out(
         stage.environment = dict(stage.environment)
     begun = time.monotonic()
     shutil.rmtree(root, ignore_errors=True)
-    subprocess.run(["cp", "--archive", "--reflink=auto", origin, root], check=True)
+    linked = _LINKED if parent != BASE_IMAGE else ("cp", "--archive")
+    subprocess.run([*linked, origin, root], check=True)
     for step in instructions:
         print(f"{name}: {step.name} {step.value}", flush=True)
         _apply(stage, step, debian, roots, context)
@@ -245,14 +250,15 @@ def main() -> int:
     parser.add_argument("--roots", type=pathlib.Path, required=True)
     parser.add_argument("--user", help="In place of the image's.")
     parser.add_argument("--entrypoint", help="In place of the image's.")
-    parser.add_argument("arguments", nargs="*")
-    given = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    given, arguments = parser.parse_args(words[:end]), words[end + 1 :]
     if given.action == "build":
         build(given.stage, given.debian.resolve(), given.roots.resolve())
         return 0
     stage = Stage.load(given.roots.resolve() / given.stage)
     program = [given.entrypoint] if given.entrypoint else stage.entry_point
-    return stage.run([*program, *(given.arguments or stage.command)], given.user)
+    return stage.run([*program, *(arguments or stage.command)], given.user)
 
 
 if __name__ == "__main__":

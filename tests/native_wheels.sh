@@ -4,8 +4,8 @@
 #
 #   tests/native_wheels.sh FOLDER [PYTHON]
 #
-# Needs root, debootstrap, the package registries and some 20 GB in FOLDER. What is in
-# FOLDER already is taken as it is, so a stopped run goes on. PYTHON: one that has the
+# Needs root, debootstrap, the package registries and some 10 GB in FOLDER. A Debian and
+# environments that are in FOLDER already are taken as they are. PYTHON: one that has the
 # project's environment. Facts are written to FOLDER/facts.txt, a line `name=value` each.
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/.." && pwd)
@@ -31,6 +31,8 @@ if ! test -e "$folder/debian.done"; then
     "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" > "$folder/debootstrap.log"
   touch "$folder/debian.done"
 fi
+# Environments are kept, the product is always this checkout's.
+rm -rf "$roots"/product* "$roots"/cpu*
 seconds build "$python" "$checkout/tests/image_root.py" build cpu \
   --debian "$folder/debian" --roots "$roots"
 
@@ -65,7 +67,6 @@ model: {name: deepfm}
 training: {epochs: 4, batch_size: 256, learning_rate: 0.01}
 evaluation: {thresholds: {auc: {min: 0.52, max_drop: 0.3}}}
 YAML
-rm -rf "$roots/cpu/work/out"
 seconds run in_image -- run -c marketplace.yaml --out out --json > "$folder/summary.json"
 seconds again in_image -- run -c marketplace.yaml --out out
 # Anybody may use it, whoever the cluster says they are.
@@ -76,7 +77,7 @@ if ! test -e "$roots/plain.json"; then
   "$python" "$checkout/tests/image_root.py" build environment \
     --debian "$folder/debian" --roots "$roots"
   rm -rf "$roots/plain"
-  cp --archive --reflink=auto "$roots/environment" "$roots/plain"
+  cp --archive --link "$roots/environment" "$roots/plain"
   cp "$roots/environment.json" "$roots/plain.json"
 fi
 plain() {
