@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 from clickwright.pipeline.remote.compiled import Compiled, Value, submission_path
 from clickwright.pipeline.remote.image_registry import is_pull_problem, no_image
+from clickwright.pipeline.remote.network_error import reason
 from clickwright.pipeline.remote.remote_call import RemoteCall
 from clickwright.pipeline.remote.remote_run import RemoteRun
 from clickwright.pipeline.remote.run_state import Phase, RunState
-from clickwright.pipeline.remote.submission import Submission
+from clickwright.pipeline.remote.submission import PIPELINE_ROOT, Submission
 from clickwright.schemas.errors import ClickwrightError, ConfigError, MachineError
 
 TIMEOUT_SECONDS = 60
@@ -73,8 +74,12 @@ class Kubeflow:
             "experiment_id": f"(id of the experiment `{self._experiment}`)",
             "pipeline_spec": self._compiled.spec,
             "runtime_config": {
-                "pipeline_root": values.get("pipeline-root", submission.pipeline_root),
-                "parameters": dict(values),
+                "pipeline_root": values.get(PIPELINE_ROOT, submission.pipeline_root),
+                "parameters": {
+                    name: value
+                    for name, value in values.items()
+                    if name != PIPELINE_ROOT
+                },
             },
         }
         if submission.service_account is not None:
@@ -244,8 +249,7 @@ class Kubeflow:
             raise self._told(error) from error
         except urllib3.exceptions.HTTPError as error:
             raise MachineError(
-                f"Kubeflow Pipelines does not answer: {type(error).__name__}: "
-                f"{' '.join(str(error).split())}",
+                f"Kubeflow Pipelines does not answer: {reason(error)}.",
                 where=self._endpoint,
                 fix="check the address and the network (in a cluster's own network, "
                 "`kubectl port-forward svc/ml-pipeline-ui 8080:80`), then submit again",

@@ -12,10 +12,11 @@ from typing import Any
 from clickwright.pipeline.remote.compiled import Compiled, Value, submission_path
 from clickwright.pipeline.remote.google_login import google_credentials, refused
 from clickwright.pipeline.remote.image_registry import is_pull_problem, no_image
+from clickwright.pipeline.remote.network_error import reason
 from clickwright.pipeline.remote.remote_call import RemoteCall
 from clickwright.pipeline.remote.remote_run import RemoteRun
 from clickwright.pipeline.remote.run_state import Phase, RunState
-from clickwright.pipeline.remote.submission import Submission
+from clickwright.pipeline.remote.submission import PIPELINE_ROOT, Submission
 from clickwright.schemas.errors import (
     ClickwrightError,
     ConfigError,
@@ -93,9 +94,13 @@ class Vertex:
             "pipelineSpec": self._compiled.spec,
             "runtimeConfig": {
                 "gcsOutputDirectory": values.get(
-                    "pipeline-root", submission.pipeline_root
+                    PIPELINE_ROOT, submission.pipeline_root
                 ),
-                "parameterValues": dict(values),
+                "parameterValues": {
+                    name: value
+                    for name, value in values.items()
+                    if name != PIPELINE_ROOT
+                },
             },
         }
         if submission.service_account is not None:
@@ -256,8 +261,7 @@ class Vertex:
             raise self._told(error) from error
         except (exceptions.RetryError, login.GoogleAuthError, OSError) as error:
             raise MachineError(
-                f"Vertex AI does not answer: {type(error).__name__}: "
-                f"{' '.join(str(error).split())}",
+                f"Vertex AI does not answer: {reason(error)}.",
                 where=self.endpoint,
                 fix="check the network, then submit again",
             ) from error

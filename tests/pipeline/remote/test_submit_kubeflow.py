@@ -334,7 +334,9 @@ def test_an_address_that_nothing_answers_at_is_an_error_that_names_it(
     done = command("submit", str(write(endpoint="http://127.0.0.1:9")))
 
     assert done.code == 1
-    assert "Kubeflow Pipelines does not answer" in done.err
+    assert "Kubeflow Pipelines does not answer: [Errno 111] Connection refused." in (
+        done.err
+    )
     assert "Where: http://127.0.0.1:9" in done.err
 
 

@@ -350,5 +350,5 @@ def test_a_service_that_does_not_answer_is_an_error_that_names_its_address(
     done = command("submit", str(write()))
 
     assert done.code == 1
-    assert "Vertex AI does not answer" in done.err
+    assert "Vertex AI does not answer: [Errno 111] Connection refused." in (done.err)
     assert "Where: http://127.0.0.1:9" in done.err
