@@ -28,46 +28,64 @@ _READERS: Mapping[int, Callable[[str], Any]] = {
 }
 
 
+def merge_told(
+    executor_input: pipeline_spec_pb2.ExecutorInput, where: str
+) -> pipeline_spec_pb2.ExecutorOutput:
+    """Reads what a command told of its outputs, and completes what was planned.
+
+    Args:
+        executor_input: what the command was given; its outputs are changed.
+        where: the task, for messages.
+
+    Raises:
+        DataError: the account is not one.
+    """
+    path = pathlib.Path(executor_input.outputs.output_file)
+    told = pipeline_spec_pb2.ExecutorOutput()
+    if not path.exists():
+        return told
+    try:
+        json_format.Parse(path.read_text("utf-8"), told)
+    except (json_format.ParseError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"What the task wrote about its outputs cannot be read: {error}.",
+            where=f"{where}: {path}",
+            fix="let the task write an ExecutorOutput as JSON",
+        ) from error
+    for name, planned in executor_input.outputs.artifacts.items():
+        for first in (
+            told.artifacts[name].artifacts[:1] if name in told.artifacts else ()
+        ):
+            artifact = planned.artifacts[0]
+            artifact.uri = first.uri or artifact.uri
+            for key, value in first.metadata.fields.items():
+                artifact.metadata.fields[key].CopyFrom(value)
+    return told
+
+
 def read_outputs(
     executor_input: pipeline_spec_pb2.ExecutorInput,
     component: pipeline_spec_pb2.ComponentSpec,
     storage: Storage,
     where: str,
 ) -> Values:
-    """Collects outputs: what the task wrote about them, over what was planned.
+    """Collects outputs: what the task told of them, over what was planned.
 
     Args:
-        executor_input: what the task was given.
+        executor_input: what the task was given; its outputs are changed.
         component: says what the outputs are.
         storage: turns this machine's paths back into addresses.
         where: the task, for messages.
 
     Raises:
-        DataError: the task's own account is not one, or a parameter is missing.
+        DataError: the account is not one, or a parameter is missing.
     """
-    path = pathlib.Path(executor_input.outputs.output_file)
-    told = pipeline_spec_pb2.ExecutorOutput()
-    if path.exists():
-        try:
-            json_format.Parse(path.read_text("utf-8"), told)
-        except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"What the task wrote about its outputs cannot be read: {error}.",
-                where=f"{where}: {path}",
-                fix="let the task write an ExecutorOutput as JSON",
-            ) from error
+    told = merge_told(executor_input, where)
     outputs = Values()
     for name, planned in executor_input.outputs.artifacts.items():
-        merged = pipeline_spec_pb2.ArtifactList()
-        merged.CopyFrom(planned)
-        artifact = merged.artifacts[0]
-        if name in told.artifacts and told.artifacts[name].artifacts:
-            first = told.artifacts[name].artifacts[0]
-            artifact.uri = first.uri or artifact.uri
-            for key, value in first.metadata.fields.items():
-                artifact.metadata.fields[key].CopyFrom(value)
-        artifact.uri = storage.address(artifact.uri)
-        outputs.artifacts[name] = [json_format.MessageToDict(artifact)]
+        artifact = json_format.MessageToDict(planned.artifacts[0])
+        artifact["uri"] = storage.address(artifact["uri"])
+        outputs.artifacts[name] = [artifact]
     for name, value in told.parameter_values.items():
         outputs.parameters[name] = json_format.MessageToDict(value)
     definitions = component.output_definitions.parameters

@@ -27,6 +27,7 @@ class Lines:
         self._one_by_one = jobs == 1
         self._lines: RunConsole | None = None
         self._log = pathlib.Path()
+        self._said = ""
         self._states: collections.Counter[State] = collections.Counter()
 
     def task_started(self, name: str, log: pathlib.Path) -> None:
@@ -40,7 +41,9 @@ class Lines:
         """Shows what the task says."""
         if self._lines is not None:
             said = last_line(self._log)[:_WIDEST]
-            progress.info("%s", said, extra={"detail": said})
+            if said != self._said:
+                self._said = said
+                progress.info("%s", said, extra={"detail": said})
 
     def task_ended(self, name: str, state: State, seconds: float) -> None:
         """Ends the line."""

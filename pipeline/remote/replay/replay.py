@@ -8,13 +8,14 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from clickwright.pipeline.lock import exclusive
-from clickwright.pipeline.remote.compiled import Compiled
+from clickwright.pipeline.remote.compiled import Compiled, Value
 from clickwright.pipeline.remote.remote_config import Target
 from clickwright.pipeline.remote.replay.history import History
 from clickwright.pipeline.remote.replay.lines import Lines
 from clickwright.pipeline.remote.replay.run_record import RunRecord
 from clickwright.pipeline.remote.replay.runner import Runner
 from clickwright.pipeline.remote.replay.storage import Storage
+from clickwright.pipeline.remote.submission import PIPELINE_ROOT
 from clickwright.schemas.errors import ConfigError, did_you_mean
 
 _ROOT = "gs://replay"
@@ -72,7 +73,7 @@ def replay(
         runner = Runner(
             spec,
             target=target,
-            pipeline_root=_pipeline_root(compiled, storage),
+            pipeline_root=_pipeline_root(compiled, storage, values.get(PIPELINE_ROOT)),
             storage=storage,
             history=history,
             run=run.id,
@@ -85,20 +86,21 @@ def replay(
         console.print(
             f"[bold]{compiled.name}[/] · replay {run.id} · {path}", highlight=False
         )
-        runner.execute(values)
+        runner.execute({n: v for n, v in values.items() if n != PIPELINE_ROOT})
         run = run.model_copy(update={"state": "complete"})
         history.save_run(run)
         console.print(f"{lines.summary()}: {root}", highlight=False, soft_wrap=True)
         return run
 
 
-def _pipeline_root(compiled: Compiled, storage: Storage) -> str:
+def _pipeline_root(compiled: Compiled, storage: Storage, asked: Value | None) -> str:
     """The address for artifacts; always one that lies in the replay's folder."""
     given = (
+        asked,
         compiled.job.get("runtimeConfig", {}).get("gcsOutputDirectory"),
         compiled.spec.get("defaultPipelineRoot"),
     )
-    return next((a for a in given if a and storage.knows(a)), _ROOT)
+    return next((str(a) for a in given if a and storage.knows(str(a))), _ROOT)
 
 
 def _check_start(start: str | None, names: Sequence[str], path: pathlib.Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from google.protobuf import json_format
@@ -19,7 +19,7 @@ from clickwright.pipeline.remote.replay.condition import Condition
 from clickwright.pipeline.remote.replay.container import Container
 from clickwright.pipeline.remote.replay.dag import Dag, Values
 from clickwright.pipeline.remote.replay.execution import Execution, State
-from clickwright.pipeline.remote.replay.executor_output import read_outputs
+from clickwright.pipeline.remote.replay.executor_output import merge_told, read_outputs
 from clickwright.pipeline.remote.replay.history import History
 from clickwright.pipeline.remote.replay.processes import Processes
 from clickwright.pipeline.remote.replay.storage import Storage
@@ -330,15 +330,11 @@ class Runner:
             given = inputs_.localized(work.executor_input, self._storage)
             inputs_.prepare_folders(given)
             hook = work.container.hook if self._target == "vertex" else ()
-            code = 0
-            for words in filter(None, (hook, work.container.command)):
-                code = code or self._processes.run(
-                    [inputs_.filled(word, given) for word in words],
-                    work.container.environment,
-                    work.folder / "work",
-                    log,
-                    task,
-                )
+            code = self._run_command(work, hook, given, log) if hook else 0
+            if not code:
+                if hook:
+                    merge_told(given, task)  # the service passes it on to the task
+                code = self._run_command(work, work.container.command, given, log)
             if code:
                 failure = TaskFailedError(task, log, code, last_line(log))
             else:
@@ -356,6 +352,21 @@ class Runner:
         update["seconds"] = round(time.monotonic() - started, 3)
         update["ended"] = time.time()
         return _Result(work.execution.model_copy(update=update), failure)
+
+    def _run_command(
+        self,
+        work: _Work,
+        command: Sequence[str],
+        given: pipeline_spec_pb2.ExecutorInput,
+        log: pathlib.Path,
+    ) -> int:
+        return self._processes.run(
+            [inputs_.filled(word, given) for word in command],
+            work.container.environment,
+            work.folder / "work",
+            log,
+            work.execution.task,
+        )
 
     def _await(self, level: _Level) -> None:
         done, _ = concurrent.futures.wait(
