@@ -75,7 +75,7 @@ def backfill(
     summaries = []
     console = rich.console.Console(stderr=True)
     for span in wanted:
-        journal = SpanJournal(paths.spans)
+        journal = SpanJournal.read(paths.spans)
         ended, blessed = journal.ended(span), journal.newest_blessed()
         if ended is None and (blessed is None or span >= blessed):
             result = run(path, data=data, out=out, span=str(span), verbose=verbose)

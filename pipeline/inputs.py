@@ -191,7 +191,7 @@ def _plan_spans(
         config.log_spec,
         config.incremental,
         span or SpanRequest(),
-        SpanJournal(paths.spans),
+        SpanJournal.read(paths.spans),
         paths.data,
     )
 

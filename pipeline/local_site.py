@@ -9,6 +9,7 @@ from tfx.dsl.components.base import base_node
 from tfx.orchestration import metadata
 
 from clickwright.components.evaluation.champion import Champion
+from clickwright.components.incremental.warm_start_model import WarmStartModel
 from clickwright.components.ingestion.component import LogExampleGen
 from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.inspection.previous_report import PreviousReport
@@ -45,6 +46,7 @@ class LocalSite:
         self.root = str(paths.artifacts)
         self.destination = paths.serving_root(config.run.publish.directory)
         self.checkpoints: str | None = str(paths.checkpoints)
+        self.span = None if files.spans is None else files.spans.choice.newest
         self.origin: Any = str(files.folder)
         self.connection: Any = metadata.sqlite_metadata_connection_config(
             str(paths.database)
@@ -78,6 +80,21 @@ class LocalSite:
             ),
         ).with_id("PreviousStatistics")
         return self._output(node, "baseline_statistics")
+
+    def base_model(self) -> types.BaseChannel | None:
+        """Asks ML Metadata for the model whose unseen rows the run reads."""
+        spans = self._files.spans
+        if spans is None or spans.choice.parent is None:
+            return None
+        artifacts = tfx.types.standard_artifacts
+        node = tfx.dsl.Resolver(
+            strategy_class=WarmStartModel,
+            config={"span": spans.choice.parent},
+            base_model=tfx.dsl.Channel(type=artifacts.Model),
+            model_blessing=tfx.dsl.Channel(type=artifacts.ModelBlessing),
+            infra_blessing=tfx.dsl.Channel(type=artifacts.InfraBlessing),
+        ).with_id("WarmStartModel")
+        return self._output(node, "base_model")
 
     def item_tables(
         self, transform_graph: types.BaseChannel

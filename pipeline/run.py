@@ -113,7 +113,9 @@ def run(
 def _note(files: InputFiles, paths: RunPaths, state: State, run_id: str) -> None:
     """Writes a run on spans into their journal."""
     if files.spans is not None:
-        SpanJournal(paths.spans).add(files.spans.record(state, run_id))
+        journal = SpanJournal.read(paths.spans)
+        journal.records.append(files.spans.record(state, run_id))
+        journal.write(paths.spans)
 
 
 def _end_of(summary: Mapping[str, Any]) -> State:

@@ -20,6 +20,8 @@ class Site(Protocol):
         root: where artifacts go.
         destination: serving root that models are published to.
         checkpoints: folder of training states; None for none.
+        span: number of the newest span; None where there are none, or only the run
+            itself will tell.
         origin: where the rows come from, for messages; a text, or a runtime parameter.
         connection: of ML Metadata; None where the cluster has its own.
         nodes: the nodes made so far.
@@ -30,6 +32,7 @@ class Site(Protocol):
     root: str
     destination: str
     checkpoints: str | None
+    span: int | None
     origin: Any
     connection: Any
     nodes: list[base_node.BaseNode]
@@ -42,6 +45,9 @@ class Site(Protocol):
 
     def previous_statistics(self, statistics: types.BaseChannel) -> types.BaseChannel:
         """`ExampleStatistics` of earlier good data; none where there are none."""
+
+    def base_model(self) -> types.BaseChannel | None:
+        """The `Model` that training goes on from; None where no run ever does."""
 
     def item_tables(
         self, transform_graph: types.BaseChannel

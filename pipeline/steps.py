@@ -50,7 +50,12 @@ WAITS_FOR = {
     "Publisher": "runs again when ModelEvaluator does",
     "ExperimentGen": "runs again when ModelEvaluator does",
 }
-RESOLVERS = ("PreviousStatistics", "PreviousReport", "LatestBlessedModel")
+RESOLVERS = (
+    "PreviousStatistics",
+    "PreviousReport",
+    "LatestBlessedModel",
+    "WarmStartModel",
+)
 
 
 def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:

@@ -16,11 +16,11 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from clickwright.components.source import spec as keys
+from clickwright.components.source.data_set import prepare_data_set
 from clickwright.components.source.prepared_files import PreparedFiles
-from clickwright.components.source.remote_folder import RemoteFolder, spans
+from clickwright.components.source.remote_folder import RemoteFolder, given, spans
+from clickwright.components.source.remote_spans import lay_remote_spans
 from clickwright.components.source.source_facts import SourceFacts
-from clickwright.schemas import strict_yaml
-from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError, DataError, storage_error
 from clickwright.schemas.spec import SPLITS, GivenSplit
 
@@ -58,7 +58,11 @@ class Executor(base_executor.BaseExecutor):
         folder = pathlib.Path(artifact.uri)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if facts.dataset is None:
+            if facts.incremental is not None:
+                prepared = lay_remote_spans(
+                    facts, facts.incremental, data, span, folder
+                )
+            elif facts.dataset is None:
                 prepared = _own_files(facts, data, span, folder)
             else:
                 prepared = _data_set(facts, facts.dataset, data, folder)
@@ -77,15 +81,8 @@ class Executor(base_executor.BaseExecutor):
 def _data_set(
     facts: SourceFacts, name: str, data: str, folder: pathlib.Path
 ) -> PreparedFiles:
-    cls = source_class(name)
-    source = cls(strict_yaml.parse(cls.Options, facts.options, "data.options"))
     with tempfile.TemporaryDirectory(prefix="clickwright-") as scratch:
-        raw: pathlib.Path | None = None
-        if source.needs_raw:
-            raw = pathlib.Path(scratch, "raw")
-            remote = RemoteFolder(_given(data, f"the data set `{name}`"))
-            remote.copy(remote.names(), raw)
-        prepared = source.prepare(raw, pathlib.Path(scratch, "prepared"))
+        prepared = prepare_data_set(facts, name, data, pathlib.Path(scratch))
         shutil.copytree(prepared.directory, folder, dirs_exist_ok=True)
     return PreparedFiles(splits=prepared.splits, fingerprint=prepared.fingerprint)
 
@@ -93,7 +90,7 @@ def _data_set(
 def _own_files(
     facts: SourceFacts, data: str, span: str, folder: pathlib.Path
 ) -> PreparedFiles:
-    remote = RemoteFolder(_given(data, "the run"))
+    remote = RemoteFolder(given(data, "the run"))
     names = remote.names()
     chosen: int | None = None
     below = ""
@@ -117,17 +114,6 @@ def _own_files(
         folder=below,
         span=chosen,
     )
-
-
-def _given(data: str, what: str) -> str:
-    if not data:
-        raise ConfigError(
-            f"There is no address of the data, which {what} needs.",
-            where="the parameter `data`",
-            fix="give it as `--param data=gs://bucket/folder`, or as `remote.data` in "
-            "the configuration",
-        )
-    return data
 
 
 def _chosen(span: str, found: dict[int, str], data: str) -> int:

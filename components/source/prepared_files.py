@@ -3,6 +3,7 @@
 import pathlib
 from typing import Self
 
+from clickwright.components.spans.span_record import SpanRecord
 from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.strict_yaml import StrictModel
 
@@ -23,6 +24,8 @@ class PreparedFiles(StrictModel):
     """Where the splits lie, and events beside them."""
     span: int | None = None
     """The newest span in it; None for a log without spans."""
+    record: SpanRecord | None = None
+    """What the run reads of which spans; None where it does not go by spans."""
 
     def write(self, folder: pathlib.Path) -> None:
         """Writes `prepared.json`.

@@ -8,7 +8,12 @@ from typing import Any
 
 import fsspec
 
-from clickwright.schemas.errors import ClickwrightError, DataError, MachineError
+from clickwright.schemas.errors import (
+    ClickwrightError,
+    ConfigError,
+    DataError,
+    MachineError,
+)
 
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
 _SPAN = re.compile(r"span-(\d+)")
@@ -101,3 +106,23 @@ def spans(names: list[str]) -> dict[int, str]:
     tops = {name.partition("/")[0] for name in names if "/" in name}
     matched = {top: _SPAN.fullmatch(top) for top in sorted(tops)}
     return {int(found[1]): top for top, found in matched.items() if found}
+
+
+def given(data: str, what: str) -> str:
+    """The address of the data.
+
+    Args:
+        data: the parameter, empty where none was given.
+        what: what needs it.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not data:
+        raise ConfigError(
+            f"There is no address of the data, which {what} needs.",
+            where="the parameter `data`",
+            fix="give it as `--param data=gs://bucket/folder`, or as `remote.data` in "
+            "the configuration",
+        )
+    return data

@@ -107,10 +107,19 @@ def newest_span(there: Iterable[int], request: SpanRequest, where: str = "") -> 
         DataError: it is not there.
     """
     known = sorted(there)
-    newest = known[-1] if request.last is None else request.last
+    newest = request.last
+    if newest is None and known:
+        newest = known[-1]
+    if newest is None:
+        raise DataError(
+            "There are no spans.",
+            where=where,
+            fix="lay the files into `span-1/`, `span-2/` and so on, or leave out "
+            "`incremental`",
+        )
     if newest not in known:
         raise DataError(
-            f"The span {newest} is not there. There are: {ranges(known)}.",
+            f"The span {newest} is not there. There are: {ranges(known) or 'none'}.",
             where=where,
             fix=f"lay its files into `span-{newest}/`, or ask for one that is there",
         )

@@ -1,7 +1,8 @@
 """Which spans models have seen."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 import pydantic
 
@@ -9,28 +10,30 @@ from clickwright.components.spans.span_record import SpanRead, SpanRecord
 from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.errors import DataError
 
-FILE_NAME = "spans.jsonl"
-"""Its name in an output folder, or in a ledger."""
-
 
 class SpanJournal:
-    """The runs on spans, one JSON object a line, the oldest first.
+    """The runs on spans, the oldest first.
 
     Args:
-        path: the file; it need not be there yet.
-
-    Raises:
-        DataError: a line is damaged.
+        records: what is known of them.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
-        self.path = path
-        self.records: list[SpanRecord] = []
+    def __init__(self, records: Iterable[SpanRecord] = ()) -> None:
+        self.records = list(records)
+
+    @classmethod
+    def read(cls, path: pathlib.Path) -> Self:
+        """Reads a file of one JSON object a line; it need not be there yet.
+
+        Raises:
+            DataError: a line is damaged.
+        """
+        journal = cls()
         if not path.exists():
-            return
+            return journal
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             try:
-                self.records.append(SpanRecord.model_validate_json(line))
+                journal.records.append(SpanRecord.model_validate_json(line))
             except pydantic.ValidationError as error:
                 problem = error.errors(include_url=False)[0]["msg"]
                 raise DataError(
@@ -38,16 +41,16 @@ class SpanJournal:
                     where=f"{path}, line {number}",
                     fix="mend or remove that line; without it the span counts as new",
                 ) from error
+        return journal
 
-    def add(self, record: SpanRecord) -> None:
-        """Writes a record down.
+    def write(self, path: pathlib.Path) -> None:
+        """Writes the file.
 
         Raises:
-            MachineError: the file cannot be written.
+            MachineError: it cannot be written.
         """
-        self.records.append(record)
         lines = [record.model_dump_json() for record in self.records]
-        write_text(self.path, "\n".join(lines) + "\n")
+        write_text(path, "\n".join(lines) + "\n")
 
     def newest_blessed(self, before: int | None = None) -> int | None:
         """The newest span of a blessed model, or the newest before some span."""

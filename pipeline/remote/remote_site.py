@@ -50,6 +50,7 @@ class RemoteSite:
         self.destination = directory
         # A container's disk ends with it.
         self.checkpoints: str | None = None
+        self.span: int | None = None
         data = data_types.RuntimeParameter(DATA, ptype=str, default=remote.data or "")
         self.origin: Any = data
         self.connection: Any = None
@@ -57,11 +58,14 @@ class RemoteSite:
         run = config.run
         source = SourceGen(
             SourceFacts(
-                spec=config.spec,
+                spec=config.log_spec,
                 dataset=run.data.dataset,
                 options=run.data.options,
                 format=run.data.format,
                 in_spans=run.data.span,
+                incremental=run.incremental,
+                ledger=self._ledger if run.incremental else "",
+                pipeline=self.pipeline_name if run.incremental else "",
             ),
             data,
             span,
@@ -87,6 +91,13 @@ class RemoteSite:
     def previous_statistics(self, statistics: types.BaseChannel) -> types.BaseChannel:
         """Those of the ledger."""
         return self._of_ledger("baseline_statistics")
+
+    def base_model(self) -> types.BaseChannel | None:
+        """That of the ledger whose unseen rows SourceGen brought."""
+        incremental = self._config.run.incremental
+        if incremental is None or not incremental.warm_start:
+            return None
+        return self._of_ledger("base_model")
 
     def item_tables(
         self, transform_graph: types.BaseChannel

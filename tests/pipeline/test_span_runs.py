@@ -60,8 +60,10 @@ def found(shop: Shop, span: str | None = None) -> InputFiles:
 
 def note(shop: Shop, files: InputFiles, state: State = "blessed") -> None:
     assert files.spans is not None
-    journal = SpanJournal(RunPaths(shop.out).spans)
-    journal.add(files.spans.record(state, "run"))
+    path = RunPaths(shop.out).spans
+    journal = SpanJournal.read(path)
+    journal.records.append(files.spans.record(state, "run"))
+    journal.write(path)
 
 
 def test_the_latest_span_is_read_with_its_window(shop: Shop) -> None:

@@ -52,7 +52,7 @@ class Log:
         self.folder = folder / "log"
         self.out = folder / "out"
         self.spec = make_spec(split)
-        self.journal = SpanJournal(self.out / "spans.jsonl")
+        self.journal = SpanJournal()
         self.file_format = "parquet"
 
     def add(self, *spans: int, rows: int = ROWS) -> None:
@@ -100,7 +100,7 @@ class Log:
         self, span: str = "latest", state: State = "blessed", **params: Any
     ) -> None:
         laid = self.lay(span, **params)
-        self.journal.add(laid.record(state, f"run-{laid.choice.newest}"))
+        self.journal.records.append(laid.record(state, f"run-{laid.choice.newest}"))
 
 
 def times(laid: LaidSpans) -> dict[str, list[int]]:
@@ -184,7 +184,7 @@ def test_a_repeated_run_finds_what_it_has_laid_out(tmp_path: pathlib.Path) -> No
     log.add(1, 2)
     log.run("1")
     first = log.lay("2")
-    log.journal.add(first.record("blessed", "again"))
+    log.journal.records.append(first.record("blessed", "again"))
     again = log.lay("2")
     assert (again.folder, again.reused, again.rows) == (first.folder, True, first.rows)
     assert again.choice.parent == 1
@@ -362,9 +362,11 @@ def test_a_damaged_journal_is_told_with_its_line(tmp_path: pathlib.Path) -> None
     log = Log(tmp_path)
     log.add(1)
     log.run()
-    with log.journal.path.open("a") as file:
+    path = tmp_path / "spans.jsonl"
+    log.journal.write(path)
+    with path.open("a") as file:
         file.write('{"span": 2\n')
-    refused(lambda: SpanJournal(log.journal.path), "spans.jsonl, line 2")
+    refused(lambda: SpanJournal.read(path), "spans.jsonl, line 2")
 
 
 def test_the_journal_knows_the_last_end_of_each_span(tmp_path: pathlib.Path) -> None:
@@ -372,7 +374,8 @@ def test_the_journal_knows_the_last_end_of_each_span(tmp_path: pathlib.Path) -> 
     log.add(1, 2)
     log.run("1")
     log.run("2", state="failed")
-    journal = SpanJournal(log.journal.path)
+    log.journal.write(tmp_path / "spans.jsonl")
+    journal = SpanJournal.read(tmp_path / "spans.jsonl")
     assert journal.ended(1) is not None
     assert journal.ended(2) is None
     assert journal.newest_blessed() == 1
