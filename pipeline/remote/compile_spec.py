@@ -114,7 +114,7 @@ def compile_job(
         remote,
         target,
         parameters=_parameters(config, remote),
-        uncached=_OUTWARD if _simulated(config) else _OUTWARD | {"SourceGen"},
+        uncached=_uncached(config),
         where=str(config.path),
     )
 
@@ -228,6 +228,13 @@ def _parameters(config: LoadedConfig, remote: RemoteConfig) -> dict[str, Paramet
 
 def _simulated(config: LoadedConfig) -> bool:
     return config.source is not None and not config.source.needs_raw
+
+
+def _uncached(config: LoadedConfig) -> frozenset[str]:
+    """What must run each time; SourceGen unless the configuration says all it does."""
+    if _simulated(config) and config.run.incremental is None:
+        return _OUTWARD
+    return _OUTWARD | {"SourceGen"}
 
 
 def _submission(

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 
 import yaml
 
-from clickwright.pipeline.remote.submission import Parameter, Submission
+from clickwright.pipeline.remote.submission import PIPELINE_ROOT, Parameter, Submission
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError, did_you_mean
 
@@ -108,11 +108,14 @@ class Compiled:
     def values(self, given: Sequence[str]) -> dict[str, Value]:
         """Checks `name=value` texts and returns every runtime parameter's value.
 
+        `pipeline-root` is among them where it was given.
+
         Raises:
             ConfigError: a name is unknown, a value is not of its type, or a
                 parameter without a default is missing.
         """
         parameters = self.parameters
+        known = {**parameters, PIPELINE_ROOT: Parameter(type="STRING")}
         where = f"{self.path}: parameters"
         found: dict[str, Value] = {
             name: parameter.default
@@ -127,14 +130,14 @@ class Compiled:
                     where=where,
                     fix=f"give it as --param {name}=value",
                 )
-            if name not in parameters:
+            if name not in known:
                 raise ConfigError(
                     f"The pipeline has no parameter `{name}`."
-                    f"{did_you_mean(name, parameters)}",
+                    f"{did_you_mean(name, known)}",
                     where=where,
-                    fix=f"give one of {', '.join(parameters) or 'none: it has none'}",
+                    fix=f"give one of {', '.join(known)}",
                 )
-            found[name] = _converted(value, name, parameters[name], where)
+            found[name] = _converted(value, name, known[name], where)
         if missing := [name for name in parameters if name not in found]:
             raise ConfigError(
                 f"A parameter has no value: {', '.join(missing)}.",

@@ -79,14 +79,14 @@ def finish(
             continue  # resolvers and importers run in no container
         resources = remote.resources_of(name)
         custom_job = remote.vertex and target == "vertex" and remote.vertex.custom_job
+        gpu = _gpu(resources.gpu, target, f"{where}: remote.resources.{name}.gpu")
         if name == TRAINER and custom_job:
+            machine = _machine(custom_job, gpu, resources.gpus)
             executors[component["executorLabel"]] = _as_custom_job(
-                name, executor["container"], resources, custom_job, remote
+                name, executor["container"], machine, remote
             )
         else:
-            executor["container"]["resources"] = _limits(
-                resources, target, f"{where}: remote.resources.{name}.gpu"
-            )
+            executor["container"]["resources"] = _limits(resources, gpu)
     return finished
 
 
@@ -101,7 +101,7 @@ def _check_names(remote: RemoteConfig, tasks: Mapping[str, Any], where: str) -> 
             )
 
 
-def _limits(resources: Resources, target: Target, where: str) -> dict[str, Any]:
+def _limits(resources: Resources, gpu: str | None) -> dict[str, Any]:
     """Limits in the words of older services, which take numbers, and of newer ones."""
     limits: dict[str, Any] = {
         "cpuLimit": resources.cpu,
@@ -109,19 +109,20 @@ def _limits(resources: Resources, target: Target, where: str) -> dict[str, Any]:
         "resourceCpuLimit": f"{resources.cpu:g}",
         "resourceMemoryLimit": resources.memory,
     }
-    if resources.gpu is not None:
-        kind = _gpu(resources.gpu, target, where)
+    if gpu is not None:
         limits["accelerator"] = {
-            "type": kind,
+            "type": gpu,
             "count": str(resources.gpus),
-            "resourceType": kind,
+            "resourceType": gpu,
             "resourceCount": str(resources.gpus),
         }
     return limits
 
 
-def _gpu(name: str, target: Target, where: str) -> str:
+def _gpu(name: str | None, target: Target, where: str) -> str | None:
     """The GPU in the target's words: a kind for Vertex, a resource for Kubernetes."""
+    if name is None:
+        return None
     is_resource = "/" in name
     if target == "kubeflow":
         return name if is_resource else _KUBERNETES_GPU
@@ -135,22 +136,24 @@ def _gpu(name: str, target: Target, where: str) -> str:
     return name
 
 
+def _machine(custom_job: CustomJob, gpu: str | None, gpus: int) -> dict[str, Any]:
+    machine: dict[str, Any] = {"machineType": custom_job.machine_type}
+    if gpu is not None:
+        machine |= {"acceleratorType": gpu, "acceleratorCount": gpus}
+    return machine
+
+
 def _as_custom_job(
     name: str,
     container: Mapping[str, Any],
-    resources: Resources,
-    custom_job: CustomJob,
+    machine: Mapping[str, Any],
     remote: RemoteConfig,
 ) -> dict[str, Any]:
-    """The same container as a custom job, on a machine of the type given."""
-    machine: dict[str, Any] = {"machineType": custom_job.machine_type}
-    if resources.gpu is not None:
-        machine["acceleratorType"] = resources.gpu
-        machine["acceleratorCount"] = resources.gpus
+    """The same container as a custom job, on the machine given."""
     job_spec: dict[str, Any] = {
         "workerPoolSpecs": [
             {
-                "machineSpec": machine,
+                "machineSpec": dict(machine),
                 "replicaCount": "1",
                 "containerSpec": {
                     "imageUri": container["image"],

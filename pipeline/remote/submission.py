@@ -10,6 +10,9 @@ DATA, SPAN = "data", "span"
 LATEST = "latest"
 """The span's default."""
 
+PIPELINE_ROOT = "pipeline-root"
+"""TFX's name for where artifacts go; every service takes it apart from the others."""
+
 ParameterType = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN"]
 
 

@@ -142,6 +142,8 @@ def test_parameters_come_from_the_command_line_or_the_spec(
         "span": "latest",
         "rows": 12,
     }
+    asked = compiled.values(["data=x", "pipeline-root=gs://other/root"])
+    assert asked["pipeline-root"] == "gs://other/root"
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,20 @@ def test_a_component_may_have_an_image_of_its_own(shop: Shop) -> None:
     assert set(images.values()) == {REMOTE["image"]}
 
 
+def test_encoders_may_be_searched_for_in_containers(shop: Shop) -> None:
+    spec = yaml.safe_load((shop.folder / "features.yaml").read_text())
+    spec["features"]["price"]["encoder"] = "auto"
+    shop.write_spec(spec)
+    content = yaml.safe_load(configured(shop).read_text())
+    content["model"] = {"name": "deepfm"}
+    shop.write_config(content)
+
+    job = compiled(shop.config, "vertex")
+
+    check(job)
+    assert "EncoderSearch" in tasks_of(job)["Trainer"]["dependentTasks"]
+
+
 def uncached(job: Mapping[str, Any]) -> set[str]:
     return {
         name
@@ -285,6 +299,14 @@ def test_data_without_a_default_have_to_be_given(shop: Shop) -> None:
         ({"resources": {"Trianer": {}}}, "vertex", "Did you mean `Trainer`?"),
         (
             {"resources": {"Trainer": {"gpu": "nvidia.com/gpu"}}},
+            "vertex",
+            "Vertex asks for a GPU by its kind",
+        ),
+        (
+            {
+                "resources": {"Trainer": {"gpu": "nvidia.com/gpu"}},
+                "vertex": {**REMOTE["vertex"], "custom_job": {}},
+            },
             "vertex",
             "Vertex asks for a GPU by its kind",
         ),
