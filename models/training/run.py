@@ -13,8 +13,12 @@ import keras
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.freeze_numeric import check_freezable
+from clickwright.models.incremental.keep_state import keep_state
+from clickwright.models.incremental.vocabularies import learned_vocabularies
+from clickwright.models.incremental.warm_start import WarmStart
 from clickwright.models.item_tables import fill_item_tables
 from clickwright.models.training.data import example_files
+from clickwright.models.training.data_span import read_data_span
 from clickwright.models.training.fingerprint import fingerprint
 from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
@@ -23,9 +27,12 @@ from clickwright.models.training.run_click import run_click
 from clickwright.models.training.run_retrieval import run_retrieval
 from clickwright.models.training.trainer_inputs import TrainerInputs
 from clickwright.models.training.training_params import TRAINING_PARAMS
+from clickwright.models.training.training_state import state_folder
 from clickwright.models.training.tuned import with_tuned
 from clickwright.models.training.work import Work
 from clickwright.schemas import strict_yaml
+from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.incremental import Incremental
 from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 from clickwright.schemas.spec import FeatureSpec
 
@@ -50,7 +57,9 @@ def run_fn(fn_args: Any) -> None:
     Beside `training_log.jsonl` stands `training_summary.json`: every seed's records,
     and mean and deviation of the best epochs' validation metrics; and, where the
     model embeds numeric fields, `numeric_fields.keras`, what embeds them, and
-    `freeze_report.json`, where they are frozen.
+    `freeze_report.json`, where they are frozen. Beside the exported model stands its
+    training state, which a later run goes on from: given as `base_model`, its weights,
+    grown with the vocabularies, are what training starts with.
 
     Args:
         fn_args: TFX's `FnArgs`. Of `custom_config`:
@@ -60,7 +69,9 @@ def run_fn(fn_args: Any) -> None:
             * `training`: fields of `TrainingParams`, or of `RetrievalTrainingParams`
               where the model is for retrieval;
             * `checkpoint_dir`: folder of checkpoints, or null for none;
-            * `export`: fields of `ExportParams`; absent for none.
+            * `export`: fields of `ExportParams`; absent for none;
+            * `incremental`: fields of `Incremental`, how training goes on from
+              `base_model`; absent for its defaults.
 
             The plan of the numeric features is the one that `hyperparameters` hold
             as `discretization_plan`, else the one beside the transform graph. The
@@ -71,8 +82,8 @@ def run_fn(fn_args: Any) -> None:
     Raises:
         ConfigError: model or training parameters are not valid, the plan is not
             there or of another spec, an item table is not there or of another
-            vocabulary, the device asked for is not there, a batch is larger than the
-            training split, or training diverged.
+            vocabulary, `base_model` is another model, the device asked for is not
+            there, a batch is larger than the training split, or training diverged.
         DataError: a split cannot be learned from, or a file is damaged.
         MachineError: checkpoint or model cannot be written.
     """
@@ -92,6 +103,32 @@ def run_fn(fn_args: Any) -> None:
     if export_params.freeze_numeric is not None:
         check_freezable(read.inputs)
 
+    vocabularies = learned_vocabularies(spec, read.transform, read.tables)
+    start: WarmStart | None = None
+    going_on: Incremental | None = None
+    if getattr(fn_args, "base_model", None):
+        going_on = strict_yaml.parse(
+            Incremental, config.get("incremental") or {}, "incremental"
+        )
+        start = WarmStart.of(
+            state_folder(fn_args.base_model),
+            going_on,
+            name=name,
+            params=model_params,
+            spec=spec,
+            plan=read.plan,
+            vocabularies=vocabularies,
+            inputs=read.inputs,
+        )
+        if going_on.distillation.weight and task != "click":
+            raise ConfigError(
+                f"Distillation is for click models; `{name}` is for {task}.",
+                where="incremental.distillation",
+                fix="leave out `distillation`",
+            )
+        if going_on.epochs is not None:
+            params = params.model_copy(update={"epochs": going_on.epochs})
+
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
     settings = {
@@ -100,6 +137,8 @@ def run_fn(fn_args: Any) -> None:
         "training": params.model_dump(mode="json", exclude=set(INDIFFERENT)),
         "inputs": [i.to_dict() for i in read.inputs],
         "item_tables": {entity: str(folder) for entity, folder in read.tables.items()},
+        "parent": start.parent.state_sha256 if start else None,
+        "incremental": going_on.model_dump(mode="json") if going_on else None,
     }
     state: pathlib.Path | None = None
     if config.get("checkpoint_dir") is not None:
@@ -128,11 +167,28 @@ def run_fn(fn_args: Any) -> None:
         log_directory=pathlib.Path(fn_args.model_run_dir),
         serving_directory=pathlib.Path(fn_args.serving_model_dir),
         golden_rows=golden_rows if golden_rows.is_file() else None,
+        start=start,
     )
     if isinstance(params, TrainingParams):
         loss = registry.loss(name, model_params)
-        run_click(work, params, loss, read.plan, export_params)
+        runs, rows = run_click(work, params, loss, read.plan, export_params)
     elif isinstance(params, RetrievalTrainingParams):
-        run_retrieval(work, params, export_params)
+        runs, rows = run_retrieval(work, params, export_params)
+    else:
+        raise TypeError(f"Nothing trains by `{type(params).__name__}`.")
+    keep_state(
+        state_folder(fn_args.serving_model_dir),
+        runs.model,
+        runs.optimizer,
+        name=name,
+        params=model_params,
+        training=params,
+        spec=spec,
+        plan=read.plan,
+        vocabularies=vocabularies,
+        rows=rows,
+        span=read_data_span(pathlib.Path(fn_args.transform_graph_path)),
+        start=start,
+    )
     if state is not None:
         shutil.rmtree(state, ignore_errors=True)

@@ -73,7 +73,7 @@ class TrainingState:
                 _write_arrays(staging / SLOTS_FILE, self.slots)
                 words = {name: list(v) for name, v in self.vocabularies.items()}
                 (staging / VOCABULARIES_FILE).write_text(
-                    json.dumps(words, ensure_ascii=False), encoding="utf-8"
+                    json.dumps(words), encoding="utf-8"
                 )
                 if self.plan is not None:
                     self.plan.write(staging)
