@@ -1,7 +1,8 @@
 """What the ledger knows of one run."""
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from clickwright.components.spans.span_record import SpanRecord
@@ -20,6 +21,7 @@ class Entry:
         data: fingerprint of the data.
         config: digest of configuration and feature spec.
         span: what it read of which spans; None where it does not go by spans.
+        earlier: the same of the runs before it, the oldest first.
         manifest: the files, by path below the entry; of each part in a folder.
     """
 
@@ -27,6 +29,7 @@ class Entry:
     data: str
     config: str
     span: SpanRecord | None
+    earlier: tuple[SpanRecord, ...]
     manifest: Manifest
 
     @classmethod
@@ -39,16 +42,28 @@ class Entry:
             facts.get("data", ""),
             facts.get("config", ""),
             None if span is None else SpanRecord.model_validate_json(span),
+            tuple(
+                SpanRecord.model_validate_json(line)
+                for line in json.loads(facts.get("earlier_spans", "[]"))
+            ),
             manifest,
         )
 
     @staticmethod
     def facts(
-        data: str, config: str, span: SpanRecord | None = None
+        data: str,
+        config: str,
+        span: SpanRecord | None = None,
+        earlier: Sequence[SpanRecord] = (),
     ) -> Mapping[str, str]:
         """What the manifest says of a run."""
-        spans = {} if span is None else {"span": span.model_dump_json()}
-        return {"data": data, "config": config, **spans}
+        facts = {"data": data, "config": config}
+        if span is not None:
+            facts["span"] = span.model_dump_json()
+        if earlier:
+            lines = [record.model_dump_json() for record in earlier]
+            facts["earlier_spans"] = json.dumps(lines)
+        return facts
 
     def holds(self, part: str) -> bool:
         """Whether a part is there."""

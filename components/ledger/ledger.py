@@ -67,13 +67,17 @@ class Ledger:
         return [Entry.of(self.storage.manifest(number)) for number in numbers]
 
     def spans(self) -> list[SpanRecord]:
-        """What the runs that are kept have read of which spans, oldest first.
+        """What runs have read of which spans, oldest first; those removed since too.
 
         Raises:
             DataError: an entry is damaged.
             MachineError: the storage does not answer.
         """
-        return [entry.span for entry in reversed(self.entries()) if entry.span]
+        newest = max(self.storage.versions(), default=None)
+        if newest is None:
+            return []
+        entry = Entry.of(self.storage.manifest(newest))
+        return [*entry.earlier, *([entry.span] if entry.span else [])]
 
     def add(
         self,
@@ -105,7 +109,7 @@ class Ledger:
                 with storage.stage(number) as staged:
                     for part, artifact in parts.items():
                         _copy(artifact, staged / part)
-                    facts = Entry.facts(data, config, span)
+                    facts = Entry.facts(data, config, span, self.spans())
                     manifest = self._manifest(number, staged, facts)
                     path = staged / MANIFEST_PATH
                     path.parent.mkdir(parents=True, exist_ok=True)

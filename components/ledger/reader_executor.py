@@ -14,6 +14,7 @@ from clickwright.components.ledger import reader_spec as keys
 from clickwright.components.ledger.entry import MODEL, REPORT, STATISTICS
 from clickwright.components.ledger.ledger import Ledger
 from clickwright.components.source.prepared_files import PreparedFiles
+from clickwright.schemas.errors import DataError
 
 progress = logging.getLogger("clickwright.progress")
 
@@ -41,7 +42,7 @@ class ReaderExecutor(base_executor.BaseExecutor):
             exec_properties: as in `LedgerReaderSpec`.
 
         Raises:
-            DataError: the ledger is damaged.
+            DataError: the ledger is damaged, or has no model of that span.
             MachineError: the storage does not answer, or the disk takes no more.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -57,10 +58,9 @@ class ReaderExecutor(base_executor.BaseExecutor):
             entry for entry in entries if (entry.data, entry.config) != (data, config)
         ]
         record = PreparedFiles.read(pathlib.Path(prepared.uri)).record
+        parent = None if record is None else record.parent
         parents = [
-            entry
-            for entry in entries
-            if record and entry.span and entry.span.span == record.parent
+            entry for entry in entries if entry.span and entry.span.span == parent
         ]
         told = []
         for key, part, choice in (
@@ -71,6 +71,13 @@ class ReaderExecutor(base_executor.BaseExecutor):
         ):
             artifact = artifact_utils.get_single_instance(output_dict[key])
             found = next((entry for entry in choice if entry.holds(part)), None)
+            if found is None and key == keys.BASE_MODEL_KEY and parent is not None:
+                raise DataError(
+                    f"These data are what a model of the span {parent} has not seen, "
+                    "and the ledger has no blessed model of that span.",
+                    where=ledger.storage.folder,
+                    fix="run the pipeline again from SourceGen on",
+                )
             if found is None:
                 mark_absent(artifact)
             else:
