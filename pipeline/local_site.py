@@ -98,17 +98,20 @@ class LocalSite:
 
     def item_tables(
         self, transform_graph: types.BaseChannel
-    ) -> dict[str, types.BaseChannel]:
+    ) -> types.BaseChannel | None:
         """Makes the tables of item data on this machine's disk."""
         if not self._files.items:
-            return {}
+            return None
         node = ItemTableGen(
             transform_graph,
             self._config.spec,
             {entity: item.path for entity, item in self._files.items.items()},
             self._files.item_fingerprints(),
         )
-        return {"hyperparameters": self._output(node, "hyperparameters")}
+        return self._output(node, "hyperparameters")
+
+    def lend_item_tables(self, reader: base_node.BaseNode) -> None:
+        """Does nothing: every component sees this machine's disk."""
 
     def previous_report(self, examples: types.BaseChannel) -> types.BaseChannel:
         """Asks ML Metadata for the report of other data."""

@@ -52,16 +52,19 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
         source=site.origin,
     )
 
+    base_model = site.base_model()
     numeric: list[base_node.BaseNode] = []
     plan: types.BaseChannel | None = None
     if config.numeric:
-        discretizer = Discretizer(examples, statistics, schema_channel, spec)
+        discretizer = Discretizer(
+            examples, statistics, schema_channel, spec, base_model
+        )
         discretizer.add_upstream_node(validator)
         plan = discretizer.outputs["plan"]
         numeric.append(discretizer)
-    transform = SpecTransform(examples, schema_channel, spec, plan)
+    transform = SpecTransform(examples, schema_channel, spec, plan, base_model)
     transform.add_upstream_node(validator)
-    item_tables = site.item_tables(transform.outputs["transform_graph"])
+    hyperparameters = site.item_tables(transform.outputs["transform_graph"])
     model_config = run.model.model_dump(mode="json")
     if plan is not None and config.search is not None:
         search = EncoderSearch(
@@ -73,16 +76,17 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
             training=run.training,
             search=config.search,
             checkpoint_dir=site.checkpoints,
-            hyperparameters=item_tables.get("hyperparameters"),
+            hyperparameters=hyperparameters,
         )
         plan = search.outputs["plan"]
-        item_tables["hyperparameters"] = search.outputs["hyperparameters"]
+        hyperparameters = search.outputs["hyperparameters"]
         numeric.append(search)
     trainer = tfx.components.Trainer(
         run_fn=RUN_FN,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        hyperparameters=item_tables.get("hyperparameters"),
+        hyperparameters=hyperparameters,
+        base_model=base_model,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["valid"]),
         custom_config={
@@ -91,8 +95,11 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
             "training": run.training,
             "checkpoint_dir": site.checkpoints,
             "export": run.export,
+            "incremental": run.incremental and run.incremental.model_dump(mode="json"),
+            "span": site.span,
         },
     )
+    site.lend_item_tables(trainer)
     model = trainer.outputs["model"]
     report: types.BaseChannel | None = None
     if plan is not None:

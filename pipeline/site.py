@@ -51,12 +51,11 @@ class Site(Protocol):
 
     def item_tables(
         self, transform_graph: types.BaseChannel
-    ) -> dict[str, types.BaseChannel]:
-        """What the Trainer needs to know of item tables; empty where there are none.
+    ) -> types.BaseChannel | None:
+        """`HyperParameters` that say where item tables are; None without such."""
 
-        Returns:
-            `hyperparameters`, and `item_table` where these do not say where it is.
-        """
+    def lend_item_tables(self, reader: base_node.BaseNode) -> None:
+        """Lets a component read the item tables that its hyperparameters point at."""
 
     def previous_report(self, examples: types.BaseChannel) -> types.BaseChannel:
         """The `AutoDisReport` of earlier data; none where there is none."""

@@ -9,6 +9,7 @@ from tfx.orchestration import data_types
 from clickwright.components.ingestion.component import LogExampleGen
 from clickwright.components.ingestion.prepared_component import PreparedExampleGen
 from clickwright.components.item_table.component import ItemTableGen
+from clickwright.components.item_table.spec import ITEM_TABLE_KEY
 from clickwright.components.ledger.reader_component import LedgerReader
 from clickwright.components.ledger.writer_component import LedgerWriter
 from clickwright.components.source.component import SourceGen
@@ -77,6 +78,7 @@ class RemoteSite:
             name=self.pipeline_name,
             config=config.sha256,
         )
+        self._item_table: types.BaseChannel | None = None
         self.nodes: list[base_node.BaseNode] = [source, self._earlier]
 
     def examples(self) -> types.BaseChannel:
@@ -101,18 +103,24 @@ class RemoteSite:
 
     def item_tables(
         self, transform_graph: types.BaseChannel
-    ) -> dict[str, types.BaseChannel]:
+    ) -> types.BaseChannel | None:
         """Makes the tables of the item data that SourceGen brought."""
         if not self._config.spec.item_entities():
-            return {}
+            return None
         node = ItemTableGen(
             transform_graph, self._config.spec, {}, {}, prepared=self._prepared
         )
-        self.nodes.append(node)
-        return {
-            "hyperparameters": node.outputs["hyperparameters"],
-            "item_table": node.outputs["item_table"],
-        }
+        self._item_table = node.outputs[ITEM_TABLE_KEY]
+        return self._output(node, "hyperparameters")
+
+    def lend_item_tables(self, reader: base_node.BaseNode) -> None:
+        """Makes them an input, so that the launcher brings them.
+
+        They then lie at the path that the hyperparameters say: a launcher makes the
+        same path of an address in every container.
+        """
+        if self._item_table is not None:
+            reader.inputs[ITEM_TABLE_KEY] = self._item_table
 
     def previous_report(self, examples: types.BaseChannel) -> types.BaseChannel:
         """That of the ledger."""
