@@ -1,7 +1,8 @@
 """Carries out the Dockerfile's steps in folders, where there is no container engine.
 
-A stage becomes a root folder: a copy of the stage that it comes from, or of a Debian
-made by debootstrap. RUN happens inside, by chroot in namespaces of its own. Needs root.
+A stage becomes a folder of what it adds: a layer over the layers of the stage that it
+comes from, and those over a Debian made by debootstrap. RUN happens inside, by overlayfs
+and chroot in namespaces of its own. Needs root.
 
     python tests/image_root.py build cpu --debian debian --roots roots
     python tests/image_root.py run cpu --roots roots -- run -c config.yaml
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from typing import Self
 
 import docker.utils
 import dockerfile_parse
@@ -32,17 +34,22 @@ BASE_IMAGE = "debian:13-slim"
 _PASSED = re.compile(r"(PIP|UV)_\w*INDEX\w*|(?i:https?|no)_proxy")
 _BUNDLE = "/run/certificates.pem"
 _TRUST = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _INSIDE = """
 set -eu
-root=$1 bundle=$2 folder=$3 user=$4
-shift 4
+layer=$1 below=$2 bundle=$3 folder=$4 user=$5
+shift 5
 mount --make-rprivate /
+root=$layer.root
+mkdir -p "$root" "$layer.scratch"
+mount -t overlay overlay \
+  -o "lowerdir=$below,upperdir=$layer,workdir=$layer.scratch" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/run"
 for file in resolv.conf hosts; do
-  touch "$root/etc/$file"
+  test -e "$root/etc/$file" || touch "$root/etc/$file"
   mount --bind "/etc/$file" "$root/etc/$file"
 done
 if test -n "$bundle"; then install --mode 644 "$bundle" "$root/run/certificates.pem"; fi
@@ -99,9 +106,18 @@ def context_files() -> list[str]:
 
 @dataclasses.dataclass
 class Stage:
-    """A root folder, and what the instructions so far say of its processes."""
+    """Layers, and what the instructions so far say of the processes in them.
 
-    root: pathlib.Path
+    Attributes:
+        layers: folders, the lowest first; the last is the stage's own.
+        environment: variables.
+        folder: where processes begin.
+        user: `uid:gid`.
+        entry_point: the program, and what it is given first.
+        command: what it is given after that, if nobody says anything else.
+    """
+
+    layers: list[str]
     environment: dict[str, str]
     folder: str = "/"
     user: str = "0:0"
@@ -116,118 +132,135 @@ class Stage:
         who = user or self.user
         home = "/root" if who.startswith("0:") else "/home/clickwright"
         given = {"HOME": home} | passed | trust | self.environment
-        inside = ["env", "-i", *(f"{k}={v}" for k, v in given.items()), *arguments]
+        *below, own = self.layers
         return subprocess.run(
             [
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
-                *("sh", "-c", _INSIDE, "sh"),
-                *(str(self.root), bundle, self.folder, who, *inside),
+                *("sh", "-c", _INSIDE, "sh", own, ":".join(reversed(below))),
+                *(bundle, self.folder, who, "env", "-i"),
+                *(f"{key}={value}" for key, value in given.items()),
+                *arguments,
             ],
             check=False,
         ).returncode
 
-    def save(self) -> None:
-        """Writes beside the root what `run` needs."""
-        content = dataclasses.asdict(self) | {"root": str(self.root)}
-        self.root.with_suffix(".json").write_text(json.dumps(content, indent=2))
+    def find(self, path: str) -> pathlib.Path | None:
+        """Where a path of the image lies on this machine: in one layer, or nowhere."""
+        found = [
+            pathlib.Path(layer + path)
+            for layer in self.layers
+            if pathlib.Path(layer + path).exists()
+        ]
+        if len(found) > 1 and not found[-1].is_file():
+            raise ValueError(f"{path} lies in several layers: {found}")
+        return found[-1] if found else None
+
+    def save(self, path: pathlib.Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2))
 
     @classmethod
-    def load(cls, root: pathlib.Path) -> "Stage":
+    def load(cls, path: pathlib.Path) -> Self:
         """Reads what `save` wrote."""
-        content = json.loads(root.with_suffix(".json").read_text())
-        return cls(**content | {"root": root})
+        return cls(**json.loads(path.read_text()))
+
+    def above(self, layer: pathlib.Path) -> Self:
+        """A stage that comes from this one, with an empty layer of its own."""
+        shutil.rmtree(layer, ignore_errors=True)
+        layer.mkdir(parents=True)
+        return dataclasses.replace(
+            self,
+            layers=[*self.layers, str(layer)],
+            environment=dict(self.environment),
+        )
 
 
-def inside(root: pathlib.Path, path: str, folder: str) -> pathlib.Path:
-    """Where a path of the image lies on this machine."""
-    return root / str(pathlib.PurePosixPath(folder, path)).lstrip("/")
-
-
-# Gigabytes of files that nobody changes in place.
-_LINKED = ("cp", "--archive", "--link", "--remove-destination")
-
-
-def copy(sources: Sequence[pathlib.Path], target: pathlib.Path, whole: bool) -> None:
-    """Copies as COPY does: what is in a folder, or a file; `whole`: into a folder."""
+def copy(sources: Sequence[pathlib.Path], target: pathlib.Path, into: bool) -> None:
+    """Copies as COPY does: what is in a folder, or a file; `into`: into a folder."""
     for source in sources:
-        to = target
-        if source.is_file() and whole:
-            to = target / source.name
+        to = target / source.name if into and source.is_file() else target
         to.parent.mkdir(parents=True, exist_ok=True)
+        # Linked where they can be: gigabytes of files that nobody changes in place.
         shared = source.stat().st_dev == to.parent.stat().st_dev
-        command = _LINKED if shared else ("cp", "--archive")
-        subprocess.run([*command, "--no-target-directory", source, to], check=True)
+        linked = ["--link", "--remove-destination"] if shared else []
+        command = ["cp", "--archive", "--no-target-directory", *linked]
+        subprocess.run([*command, source, to], check=True)
 
 
-def carry_out(
-    name: str, debian: pathlib.Path, roots: pathlib.Path, context: pathlib.Path
-) -> Stage:
-    """Builds a stage and those that it needs.
+class Build:
+    """Carries out stages, each once.
 
     Args:
-        name: the stage.
         debian: root folder that stands for the base image.
-        roots: folder for the stages' roots; those already there are taken as they are.
+        roots: folder for the stages; those already there are taken as they are.
         context: the files of the build.
     """
-    root = roots / name
-    if root.with_suffix(".json").exists():
-        return Stage.load(root)
-    parent, instructions = stages((ROOT / "Dockerfile").read_text())[name]
-    if parent == BASE_IMAGE:
-        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        stage = Stage(root, {"PATH": path})
-        origin = debian
-    else:
-        stage = carry_out(parent, debian, roots, context)
-        origin, stage = stage.root, dataclasses.replace(stage, root=root)
-        stage.environment = dict(stage.environment)
-    begun = time.monotonic()
-    shutil.rmtree(root, ignore_errors=True)
-    linked = _LINKED if parent != BASE_IMAGE else ("cp", "--archive")
-    subprocess.run([*linked, origin, root], check=True)
-    for step in instructions:
-        print(f"{name}: {step.name} {step.value}", flush=True)
-        _apply(stage, step, debian, roots, context)
-    stage.save()
-    print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
-    return stage
 
+    def __init__(
+        self, debian: pathlib.Path, roots: pathlib.Path, context: pathlib.Path
+    ) -> None:
+        self._debian = debian
+        self._roots = roots
+        self._context = context
+        self._stages = stages((ROOT / "Dockerfile").read_text())
 
-def _apply(
-    stage: Stage,
-    step: Instruction,
-    debian: pathlib.Path,
-    roots: pathlib.Path,
-    context: pathlib.Path,
-) -> None:
-    if step.name == "RUN":
-        code = stage.run(["/bin/sh", "-c", step.value])
-        if code:
-            raise SystemExit(f"RUN {step.value}: exit code {code}")
-    elif step.name == "COPY":
-        origin, sources, target = step.copied
-        if origin is None:
-            given = [context / source for source in sources]
-        else:
-            other = carry_out(origin, debian, roots, context).root
-            given = [inside(other, source, "/") for source in sources]
-        copy(given, inside(stage.root, target, stage.folder), target.endswith("/"))
-    elif step.name == "ENV":
-        for key, value in step.pairs.items():
-            path = stage.environment["PATH"]
-            stage.environment[key] = value.replace("$PATH", path)
-    elif step.name == "WORKDIR":
-        stage.folder = step.value
-        inside(stage.root, step.value, "/").mkdir(parents=True, exist_ok=True)
-    elif step.name == "USER":
-        stage.user = step.value
-    elif step.name == "ENTRYPOINT":
-        stage.entry_point = json.loads(step.value)
-    elif step.name == "CMD":
-        stage.command = json.loads(step.value)
-    elif step.name != "LABEL":
-        raise ValueError(f"Not understood: {step.name} {step.value}")
+    def stage(self, name: str) -> Stage:
+        """Returns a stage, made if need be with those that it needs."""
+        if name == BASE_IMAGE:
+            return Stage([str(self._debian)], {"PATH": _PATH})
+        written = self._roots / f"{name}.json"
+        if written.exists():
+            return Stage.load(written)
+        parent, instructions = self._stages[name]
+        made = self.stage(parent).above(self._roots / name)
+        begun = time.monotonic()
+        for step in instructions:
+            print(f"{name}: {step.name} {step.value}", flush=True)
+            self._apply(made, step)
+        made.save(written)
+        print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
+        return made
+
+    def _apply(self, stage: Stage, step: Instruction) -> None:
+        if step.name == "RUN":
+            code = stage.run(["/bin/sh", "-c", step.value])
+            if code:
+                raise SystemExit(f"RUN {step.value}: exit code {code}")
+        elif step.name == "COPY":
+            self._copy(stage, *step.copied)
+        elif step.name == "ENV":
+            for key, value in step.pairs.items():
+                path = stage.environment["PATH"]
+                stage.environment[key] = value.replace("$PATH", path)
+        elif step.name == "WORKDIR":
+            stage.folder = step.value
+            if stage.find(step.value) is None:
+                pathlib.Path(stage.layers[-1] + step.value).mkdir(parents=True)
+        elif step.name == "USER":
+            stage.user = step.value
+        elif step.name == "ENTRYPOINT":
+            stage.entry_point = json.loads(step.value)
+        elif step.name == "CMD":
+            stage.command = json.loads(step.value)
+        elif step.name != "LABEL":
+            raise ValueError(f"Not understood: {step.name} {step.value}")
+
+    def _copy(
+        self, stage: Stage, origin: str | None, sources: list[str], target: str
+    ) -> None:
+        given = []
+        for source in sources:
+            found = (
+                self._context / source
+                if origin is None
+                else self.stage(origin).find(source)
+            )
+            if found is None:
+                raise SystemExit(f"COPY {source}: not there")
+            given.append(found)
+        path = str(pathlib.PurePosixPath(stage.folder, target))
+        into = target.endswith("/") or len(sources) > 1
+        copy(given, pathlib.Path(stage.layers[-1] + path), into)
 
 
 def build(name: str, debian: pathlib.Path, roots: pathlib.Path) -> Stage:
@@ -238,14 +271,15 @@ def build(name: str, debian: pathlib.Path, roots: pathlib.Path) -> Stage:
         for file in context_files():
             (context / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, context / file)
-        return carry_out(name, debian, roots, context)
+        return Build(debian, roots, context).stage(name)
 
 
 def main() -> int:
     """Returns the exit code of what was run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=("build", "run"))
+    parser.add_argument("action", choices=("build", "derive", "run"))
     parser.add_argument("stage")
+    parser.add_argument("--from", dest="origin", help="The stage to derive it from.")
     parser.add_argument("--debian", type=pathlib.Path)
     parser.add_argument("--roots", type=pathlib.Path, required=True)
     parser.add_argument("--user", help="In place of the image's.")
@@ -253,10 +287,16 @@ def main() -> int:
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     given, arguments = parser.parse_args(words[:end]), words[end + 1 :]
+    roots = given.roots.resolve()
+    written = roots / f"{given.stage}.json"
     if given.action == "build":
-        build(given.stage, given.debian.resolve(), given.roots.resolve())
+        build(given.stage, given.debian.resolve(), roots)
         return 0
-    stage = Stage.load(given.roots.resolve() / given.stage)
+    if given.action == "derive":
+        origin = Stage.load(roots / f"{given.origin}.json")
+        origin.above(roots / given.stage).save(written)
+        return 0
+    stage = Stage.load(written)
     program = [given.entrypoint] if given.entrypoint else stage.entry_point
     return stage.run([*program, *(arguments or stage.command)], given.user)
 

@@ -5,7 +5,8 @@
 #   tests/native_wheels.sh FOLDER [PYTHON]
 #
 # Needs root, debootstrap, the package registries and some 10 GB in FOLDER. A Debian and
-# environments that are in FOLDER already are taken as they are. PYTHON: one that has the
+# an
+# environment that are in FOLDER already are taken as they are. PYTHON: one that has the
 # project's environment. Facts are written to FOLDER/facts.txt, a line `name=value` each.
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/.." && pwd)
@@ -31,13 +32,16 @@ if ! test -e "$folder/debian.done"; then
     "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" > "$folder/debootstrap.log"
   touch "$folder/debian.done"
 fi
-# Environments are kept, the product is always this checkout's.
-rm -rf "$roots"/product* "$roots"/cpu*
+# Environments are kept while what they are made of is the same, the product never.
+inputs=$(cat "$checkout/Dockerfile" "$checkout"/docker/requirements*.txt | sha256sum)
+if test "$inputs" != "$(cat "$folder/inputs" 2> /dev/null)"; then rm -rf "$roots"; fi
+printf '%s\n' "$inputs" > "$folder/inputs"
+rm -rf "$roots"/product* "$roots"/cpu* "$roots"/plain*
 seconds build "$python" "$checkout/tests/image_root.py" build cpu \
   --debian "$folder/debian" --roots "$roots"
 
 # What is in it.
-fact debian "$(cat "$roots/cpu/etc/debian_version")"
+fact debian "$(cat "$folder/debian/etc/debian_version")"
 in_image --entrypoint python -- - <<'PYTHON' | tee -a "$facts"
 import importlib.metadata, os, pathlib, platform, shutil, sysconfig
 print("python=" + platform.python_version())
@@ -60,7 +64,7 @@ PYTHON
 
 # What it does: the shop, and again from the cache.
 in_image -- doctor
-cat > "$roots/cpu/work/marketplace.yaml" <<'YAML'
+in_image --entrypoint sh -- -c 'cat > marketplace.yaml' <<'YAML'
 name: marketplace
 data: {dataset: marketplace, options: {impressions: 20000}}
 model: {name: deepfm}
@@ -73,13 +77,7 @@ seconds again in_image -- run -c marketplace.yaml --out out
 seconds anybody in_image --user 12345:12345 -- run -c marketplace.yaml --out /tmp/out
 
 # TFX alone, as its authors declare it, without the lock, overrides or our pins.
-if ! test -e "$roots/plain.json"; then
-  "$python" "$checkout/tests/image_root.py" build environment \
-    --debian "$folder/debian" --roots "$roots"
-  rm -rf "$roots/plain"
-  cp --archive --link "$roots/environment" "$roots/plain"
-  cp "$roots/environment.json" "$roots/plain.json"
-fi
+"$python" "$checkout/tests/image_root.py" derive plain --from environment --roots "$roots"
 plain() {
   "$python" "$checkout/tests/image_root.py" run plain --roots "$roots" \
     --entrypoint /bin/sh -- -euc "$1"

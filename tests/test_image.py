@@ -308,7 +308,21 @@ def test_a_copy_lays_out_folders_and_files_as_copy_does(tmp_path: pathlib.Path) 
 
 
 def test_a_stage_that_was_built_is_found_again(tmp_path: pathlib.Path) -> None:
-    stage = Stage(tmp_path / "cpu", {"PATH": "/bin"}, "/work", "10001:10001")
-    stage.save()
+    stage = Stage(["/debian"], {"PATH": "/bin"}, "/work", "10001:10001")
+    stage.save(tmp_path / "cpu.json")
 
-    assert Stage.load(tmp_path / "cpu") == stage
+    assert Stage.load(tmp_path / "cpu.json") == stage
+
+
+def test_a_stage_finds_a_path_in_the_layer_that_has_it(tmp_path: pathlib.Path) -> None:
+    stage = Stage([str(tmp_path / "debian")], {})
+    (tmp_path / "debian" / "etc").mkdir(parents=True)
+    above = stage.above(tmp_path / "own")
+    (tmp_path / "own" / "work").mkdir()
+
+    assert above.find("/etc") == tmp_path / "debian" / "etc"
+    assert above.find("/work") == tmp_path / "own" / "work"
+    assert stage.find("/work") is None
+    (tmp_path / "own" / "etc").mkdir()
+    with pytest.raises(ValueError, match="several layers"):
+        above.find("/etc")
