@@ -186,6 +186,22 @@ def test_encoders_may_be_searched_for_in_containers(shop: Shop) -> None:
     assert "EncoderSearch" in tasks_of(job)["Trainer"]["dependentTasks"]
 
 
+def test_a_run_by_spans_trains_on_from_the_ledger_s_model(shop: Shop) -> None:
+    content = yaml.safe_load(configured(shop, data=None).read_text())
+    content["data"] = {"dataset": "marketplace", "options": {"by_day": True}}
+    content["incremental"] = {"window": 3}
+    shop.write_config(content)
+
+    job = compiled(shop.config, "vertex")
+
+    check(job)
+    for task in ("SpecTransform", "Trainer"):
+        given = tasks_of(job)[task]["inputs"]["artifacts"]["base_model"]
+        assert given["taskOutputArtifact"]["producerTask"] == "LedgerReader"
+    # Which spans are new hangs on the ledger.
+    assert "SourceGen" in uncached(job)
+
+
 def uncached(job: Mapping[str, Any]) -> set[str]:
     return {
         name
