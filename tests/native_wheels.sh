@@ -4,10 +4,10 @@
 #
 #   tests/native_wheels.sh FOLDER [PYTHON]
 #
-# Needs root, debootstrap, the package registries and some 10 GB in FOLDER. A Debian and
-# an
-# environment that are in FOLDER already are taken as they are. PYTHON: one that has the
-# project's environment. Facts are written to FOLDER/facts.txt, a line `name=value` each.
+# Needs root, debootstrap, overlayfs, the package registries and some 10 GB in FOLDER. A
+# Debian and an environment that are in FOLDER already are taken as they are. PYTHON: one
+# that has the project's environment. What was found is written to FOLDER/facts.txt, a
+# line `name=value` each.
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1"
