@@ -62,8 +62,10 @@ def tool(name: str) -> pathlib.Path:
 
 def test_the_file_follows_the_schema_of_compose_files() -> None:
     done = subprocess.run(
-        [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
-        + [ROOT / "compose.yaml"],
+        [
+            tool("check-jsonschema"),
+            *("--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -47,7 +47,7 @@ def runs(stage: str) -> list[list[str]]:
 def pins(name: str) -> dict[str, str]:
     """Versions that a file of requirements pins for Python 3.13, by package."""
     text = re.sub(r"\\\n", " ", (ROOT / name).read_text())
-    found = {}
+    found: dict[str, str] = {}
     for line in re.findall(r"(?m)^[a-z].*$", text):
         requirement, *hashes = line.split(" --hash=")
         parsed = packaging.requirements.Requirement(requirement.split("    #")[0])
