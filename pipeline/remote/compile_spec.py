@@ -21,7 +21,12 @@ from clickwright.pipeline.remote.compiled import (
     submission_path,
 )
 from clickwright.pipeline.remote.finish_spec import finish
-from clickwright.pipeline.remote.remote_config import RemoteConfig, Target
+from clickwright.pipeline.remote.remote_config import (
+    KubeflowConfig,
+    RemoteConfig,
+    Target,
+    VertexConfig,
+)
 from clickwright.pipeline.remote.submission import (
     DATA,
     LATEST,
@@ -243,9 +248,9 @@ def _submission(
     target: Target,
     job: Mapping[str, Any],
 ) -> Submission:
-    vertex = remote.vertex if target == "vertex" else None
-    kubeflow = remote.kubeflow if target == "kubeflow" else None
-    place = vertex or kubeflow
+    # Its section holds what the submission says of the place, and by the same names.
+    section: VertexConfig | KubeflowConfig = getattr(remote, target)
+    place: dict[str, Any] = section.model_dump(exclude={"custom_job"})
     return Submission(
         target=target,
         clickwright_version=own_version(),
@@ -253,14 +258,9 @@ def _submission(
         config_sha256=config.sha256,
         image=remote.image,
         pipeline_root=remote.pipeline_root,
-        project=vertex and vertex.project,
-        region=vertex and vertex.region,
-        endpoint=kubeflow and kubeflow.endpoint,
-        namespace=kubeflow and kubeflow.namespace,
-        experiment=kubeflow and kubeflow.experiment,
-        service_account=place and place.service_account,
         labels=remote.labels,
         parameters=_parameters(config, remote),
         cache=remote.cache,
         schedule=remote.schedule,
+        **place,
     )

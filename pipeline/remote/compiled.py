@@ -214,7 +214,7 @@ def _check_version(submission: Mapping[str, Any], path: pathlib.Path) -> None:
         )
 
 
-def _check_structure(spec: Mapping[str, Any], path: pathlib.Path) -> None:
+def _check_structure(spec: dict[str, Any], path: pathlib.Path) -> None:
     """Holds the spec against the schema of KFP's pipeline specs."""
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2

@@ -62,7 +62,7 @@ def write(folder: pathlib.Path, spec: object = SPEC, **changes: Any) -> pathlib.
 def test_json_and_yaml_files_hold_one_spec(tmp_path: pathlib.Path) -> None:
     as_json = write(tmp_path)
     as_yaml = tmp_path / "shop.yaml"
-    second = {"platforms": {"kubernetes": {}}}
+    second: dict[str, Any] = {"platforms": {"kubernetes": {}}}
     as_yaml.write_text(yaml.safe_dump_all([SPEC, second]))
 
     first, other = Compiled.read(as_json), Compiled.read(as_yaml)
