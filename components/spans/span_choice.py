@@ -32,7 +32,8 @@ class SpanChoice:
         """In words, such as `span 8 from the model of span 7`."""
         if self.parent is not None:
             return f"span {self.newest} from the model of span {self.parent}"
-        return f"spans {ranges([*self.whole, self.newest])} from scratch"
+        many = "spans" if self.whole else "span"
+        return f"{many} {ranges([*self.whole, self.newest])} from scratch"
 
     def parts(self) -> list[tuple[int, Part]]:
         """The spans with the part that each plays, the oldest first.
