@@ -64,7 +64,7 @@ class Ledger:
             MachineError: the storage does not answer.
         """
         numbers = sorted(self.storage.versions(), reverse=True)
-        return [Entry.of(self.storage.manifest(number)) for number in numbers]
+        return [self._entry(number) for number in numbers]
 
     def spans(self) -> list[SpanRecord]:
         """What runs have read of which spans, oldest first; those removed since too.
@@ -76,7 +76,7 @@ class Ledger:
         newest = max(self.storage.versions(), default=None)
         if newest is None:
             return []
-        entry = Entry.of(self.storage.manifest(newest))
+        entry = self._entry(newest)
         return [*entry.earlier, *([entry.span] if entry.span else [])]
 
     def add(
@@ -152,6 +152,16 @@ class Ledger:
         except OSError as error:
             raise storage_error(error, folder) from error
         artifact.set_int_custom_property(NUMBER_PROPERTY, entry.number)
+
+    def _entry(self, number: int) -> Entry:
+        try:
+            return Entry.of(self.storage.manifest(number))
+        except DataError as error:
+            raise DataError(
+                f"An entry of the ledger is damaged. {error.what}",
+                where=error.where,
+                fix="remove this folder: the entry before takes its place",
+            ) from error
 
     def _manifest(
         self, number: int, staged: pathlib.Path, facts: Mapping[str, str]
