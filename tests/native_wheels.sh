@@ -76,6 +76,28 @@ seconds again in_image -- run -c marketplace.yaml --out out
 # Anybody may use it, whoever the cluster says they are.
 seconds anybody in_image --user 12345:12345 -- run -c marketplace.yaml --out /tmp/out
 
+# The same pipeline as compiled for Kubeflow: each task in a process of its own.
+in_image --entrypoint sh -- -c 'cat marketplace.yaml - > remote.yaml' <<'YAML'
+publish: {directory: gs://bucket/serving}
+remote:
+  image: registry.example/clickwright:0.1.0
+  pipeline_root: gs://bucket/pipelines
+  kubeflow: {endpoint: "http://localhost:8080"}
+YAML
+seconds compile in_image -- compile --target kubeflow -c remote.yaml -o spec/shop.json
+seconds replay in_image -- replay spec/shop.json --root replayed
+in_image --entrypoint python -- - <<'PYTHON' | tee -a "$facts"
+import pathlib
+from clickwright.components.evaluation.result import read_evaluation
+from clickwright.pipeline.remote.replay.history import History
+history = History(pathlib.Path("replayed"))
+run = history.last_run()
+(found,) = history.latest(run.id, "ModelEvaluator").artifacts["evaluation"]
+evaluation = read_evaluation(found["uri"].replace("gs://", "replayed/gcs/"))
+print("replayed.state=" + run.state)
+print("replayed.auc=" + repr(evaluation.splits["test"].overall["auc"]))
+PYTHON
+
 # TFX alone, as its authors declare it, without the lock, overrides or our pins.
 "$python" "$checkout/tests/image_root.py" derive plain --from environment --roots "$roots"
 plain() {

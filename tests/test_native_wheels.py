@@ -48,3 +48,7 @@ def test_the_image_works_in_debian_13_with_the_wheels_of_tfx(
     assert summary["blessed"] is True
     assert summary["published"].startswith("/work/out/serving/marketplace/")
     assert 0.52 < summary["metrics"]["test"]["auc"] < summary["bayes"]["test"]["auc"]
+    assert facts["replayed.state"] == "complete"
+    assert float(facts["replayed.auc"]) == pytest.approx(
+        summary["metrics"]["test"]["auc"], abs=1e-6
+    )
