@@ -21,9 +21,8 @@ import packaging.requirements
 import packaging.utils
 import pytest
 import starlark
+from installed_wheel import FOLDERS, ROOT, build_wheel
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-FOLDERS = ("components", "experiments", "models", "pipeline", "schemas", "serving")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # These look at the checkout itself, which Bazel does not lay out.
 CHECKOUT_TESTS = {
@@ -315,26 +314,7 @@ def test_every_data_file_goes_into_the_wheel() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The wheel, built from a copy, so that nothing stale gets into it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    checkout = folder / "checkout"
-    for name in (*FOLDERS, "LICENSE", "README.md", "pyproject.toml"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(ROOT / name, checkout / name)
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, setuptools.build_meta as b; b.build_wheel(sys.argv[1])",
-            folder,
-        ],
-        cwd=checkout,
-        check=True,
-        capture_output=True,
-    )
-    (path,) = folder.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.mark.slow
