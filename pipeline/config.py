@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import pathlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -16,6 +17,9 @@ from clickwright.components.experiment.template import ExperimentTemplate
 from clickwright.components.item_table.checks import check_item_features
 from clickwright.components.publisher.release_record import CANARY, STABLE, Label
 from clickwright.components.serving_validator.params import ServingParams
+from clickwright.components.tuner.objective import objective_of
+from clickwright.components.tuner.params import TunerParams
+from clickwright.components.tuner.space import search_space
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
@@ -126,6 +130,9 @@ class RunConfig(StrictModel):
     training: dict[str, Any] = Field(default_factory=dict)
     numeric_search: dict[str, Any] = Field(default_factory=dict)
     """How encoders are compared for numeric features with `encoder: auto`."""
+    tuner: dict[str, Any] | None = None
+    """How parameters of model and training are searched for before the training;
+    absent where they are not. See `TunerParams`."""
     export: dict[str, Any] = Field(default_factory=dict)
     """What is done to the trained model before it is exported."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -148,6 +155,11 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 class LoadedConfig:
     """A run's configuration, with everything it names found and validated.
 
+    Args:
+        path: the YAML file.
+        tuner: makes a search of it, in front of which these fields of its section
+            `tuner` come; None for the run as it stands.
+
     Attributes:
         path: the YAML file.
         text: its content.
@@ -158,14 +170,21 @@ class LoadedConfig:
         log_spec: the same, with the spec's own rule for splits.
         thresholds: what its model must reach.
         search: how encoders are compared; None where no feature asks for it.
+        tuner: how parameters are searched for; None where they are not.
         experiment: how a published version is tried online; None where it is not.
         sha256: digest of the validated content, without `experiment` and `remote`,
             and of the spec; stable against comments and key order.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(
+        self, path: pathlib.Path, tuner: Mapping[str, Any] | None = None
+    ) -> None:
         self.path = path
         self.run = _with_preset(strict_yaml.load(RunConfig, path), path)
+        if tuner is not None:
+            section = {**(self.run.tuner or {}), **tuner}
+            self.run = self.run.model_copy(update={"tuner": section})
+        self._alone = tuner is not None
         self.source: Source | None = None
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
@@ -178,6 +197,7 @@ class LoadedConfig:
             given = GivenSplit(kind="given")
             self.spec = self.spec.model_copy(update={"split": given})
         self.search = self._search()
+        self.tuner = self._tuner()
         self.event_files()
         check_item_features(self.spec)
         self.item_files()
@@ -310,6 +330,14 @@ class LoadedConfig:
             SearchParams, self.run.numeric_search, f"{self.path}: {section}"
         )
         if any(f.encoder == "auto" for f in self.spec.numeric_features().values()):
+            if self.run.incremental is not None and self.run.incremental.warm_start:
+                raise ConfigError(
+                    "A feature has `encoder: auto`, and training goes on from earlier "
+                    "models, whose encoders stay.",
+                    where=f"feature spec `{self.spec.name}`",
+                    fix="state the encoder that a search has found, or set "
+                    "`incremental.warm_start: false`",
+                )
             return given
         if self.run.numeric_search:
             raise ConfigError(
@@ -319,6 +347,33 @@ class LoadedConfig:
                 fix=f"say `encoder: auto` of a numeric feature, or leave out `{section}`",
             )
         return None
+
+    def _tuner(self) -> TunerParams | None:
+        run, section = self.run, "tuner"
+        if run.tuner is None:
+            return None
+        where = f"{self.path}: {section}"
+        params = strict_yaml.parse(TunerParams, run.tuner, where)
+        task = registry.entry(run.model.name).task
+        training = strict_yaml.parse(TRAINING_PARAMS[task], run.training, "training")
+        search_space(run.model.name, run.model.params, run.training, params, where)
+        objective_of(params, training, where)
+        if params.max_rows is not None and task != "click":
+            raise ConfigError(
+                f"`max_rows` belongs to click models; `{run.model.name}` is for "
+                f"{task}.",
+                where=where,
+                fix="leave out `max_rows`",
+            )
+        if run.incremental and run.incremental.warm_start and not self._alone:
+            raise ConfigError(
+                "A model that goes on from its parent keeps the parent's parameters: "
+                "there is nothing to search for.",
+                where=where,
+                fix="leave out `tuner`, and take what `clickwright tune` finds into the "
+                "configuration; or say `incremental.warm_start: false`",
+            )
+        return params
 
     def _experiment(self) -> ExperimentTemplate | None:
         section = self.run.experiment

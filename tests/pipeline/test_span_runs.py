@@ -219,6 +219,15 @@ def test_fixed_times_do_not_move_on_with_the_spans(tmp_path: pathlib.Path) -> No
         LoadedConfig(shop.config)
 
 
+def test_encoders_that_stay_are_not_searched_for(shop: Shop) -> None:
+    price = {**SPEC["features"]["price"], "encoder": "auto"}
+    shop.write_spec({**SPEC, "features": {**SPEC["features"], "price": price}})
+    with pytest.raises(ConfigError, match="whose encoders stay"):
+        LoadedConfig(shop.config)
+    shop.write_config({**CONFIG, "incremental": {"warm_start": False}})
+    assert LoadedConfig(shop.config).search is not None
+
+
 class Runs:
     """Stands for runs of the pipeline; those of some spans fail."""
 

@@ -4,8 +4,10 @@ import pathlib
 from typing import Any
 
 import pytest
-from tiny_shop import CONFIG, SPEC, Shop, make_shop
+from tiny_shop import CONFIG, SPEC, Shop, make_log, make_shop
 
+from clickwright.components.spans.span_journal import SpanJournal
+from clickwright.components.spans.span_request import SpanRequest
 from clickwright.pipeline import steps
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import find_input
@@ -66,6 +68,36 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
         assert unknown <= set(steps.RESOLVERS), name
 
 
+@pytest.mark.parametrize("parent", [None, 1])
+def test_a_run_that_goes_on_from_a_model_hands_it_to_all_that_hang_on_it(
+    parent: int | None, shop: Shop
+) -> None:
+    from tfx.dsl.compiler import compiler
+
+    from clickwright.pipeline.local_site import LocalSite
+    from clickwright.pipeline.pipeline import create_pipeline
+
+    shop.write_config({**CONFIG, "incremental": {}})
+    for span in (1, 2):
+        shop.write_log(make_log(span), to=f"log/span-{span}")
+    config, paths = LoadedConfig(shop.config), RunPaths(shop.out)
+    if parent is not None:
+        spans = find_input(config, None, paths, SpanRequest(parent)).spans
+        assert spans is not None
+        SpanJournal([spans.record("blessed", "run")]).write(paths.spans)
+    site = LocalSite(config, find_input(config, None, paths), paths, shop.config)
+    compiled = compiler.Compiler().compile(create_pipeline(config, site))
+
+    takes = {
+        node.pipeline_node.node_info.id
+        for node in compiled.nodes
+        if "base_model" in node.pipeline_node.inputs.inputs
+        and node.pipeline_node.node_info.id != "WarmStartModel"
+    }
+    wanted = {"Discretizer", "SpecTransform", "Trainer"}
+    assert takes == (set() if parent is None else wanted)
+
+
 def test_a_run_without_serving_validation_publishes_by_the_evaluation_alone(
     shop: Shop,
 ) -> None:
@@ -87,6 +119,7 @@ def test_a_run_without_serving_validation_publishes_by_the_evaluation_alone(
         ({"serving": {"tolerance": 1e-4}}, "ServingValidator"),
         ({"serving": {"latency": {"p50_ratio": 2.0}}}, "ServingValidator"),
         ({"publish": {"keep": 2}}, "Publisher"),
+        ({"incremental": {"new_ids": "fresh"}}, "Trainer"),
         ({"name": "other"}, "LogExampleGen"),
     ],
 )
