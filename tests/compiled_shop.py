@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clickwright.pipeline.remote.compiled import digest, own_version, submission_path
-from clickwright.pipeline.remote.remote_config import Target
+from clickwright.pipeline.remote.target import Target
 
 IMAGE = "127.0.0.1:9/shop/clickwright:0.1.0"
 """Nothing answers there, so that nothing is known of the image."""

@@ -9,12 +9,12 @@ from typing import Any
 import rich.console
 
 from clickwright.pipeline.remote.compiled import digest, own_version, submission_path
-from clickwright.pipeline.remote.remote_config import Target
 from clickwright.pipeline.remote.replay.execution import Execution
 from clickwright.pipeline.remote.replay.history import History
 from clickwright.pipeline.remote.replay.replay import replay
 from clickwright.pipeline.remote.replay.run_record import RunRecord
 from clickwright.pipeline.remote.submission import Submission
+from clickwright.pipeline.remote.target import Target
 
 THING = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
 ADDRESS = "gs://bucket/root"

@@ -6,7 +6,7 @@ from typing import Annotated
 import rich.console
 import typer
 
-from clickwright.pipeline.remote.remote_config import Target
+from clickwright.pipeline.remote.target import Target
 
 SpecArgument = Annotated[
     pathlib.Path, typer.Argument(help="What `clickwright compile` wrote.")

@@ -24,7 +24,6 @@ from clickwright.pipeline.remote.finish_spec import finish
 from clickwright.pipeline.remote.remote_config import (
     KubeflowConfig,
     RemoteConfig,
-    Target,
     VertexConfig,
 )
 from clickwright.pipeline.remote.submission import (
@@ -34,6 +33,7 @@ from clickwright.pipeline.remote.submission import (
     Parameter,
     Submission,
 )
+from clickwright.pipeline.remote.target import Target
 from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.errors import ConfigError
 

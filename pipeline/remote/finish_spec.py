@@ -9,9 +9,9 @@ from clickwright.pipeline.remote.remote_config import (
     CustomJob,
     RemoteConfig,
     Resources,
-    Target,
 )
 from clickwright.pipeline.remote.submission import Parameter
+from clickwright.pipeline.remote.target import Target
 from clickwright.schemas.errors import ConfigError, did_you_mean
 
 TRAINER = "Trainer"

@@ -2,14 +2,12 @@
 
 import re
 import zoneinfo
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import pydantic
 from pydantic import AfterValidator, Field
 
 from clickwright.schemas.strict_yaml import StrictModel
-
-Target = Literal["vertex", "kubeflow"]
 
 DEFAULT_RESOURCES = "default"
 """Key under `resources` of what a component without an entry gets."""

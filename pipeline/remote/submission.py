@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from clickwright.pipeline.remote.remote_config import Schedule, Target
+from clickwright.pipeline.remote.remote_config import Schedule
+from clickwright.pipeline.remote.target import Target
 from clickwright.schemas.strict_yaml import StrictModel
 
 DATA, SPAN = "data", "span"

@@ -16,11 +16,11 @@ from clickwright.pipeline.remote.image_registry import (
     no_image,
 )
 from clickwright.pipeline.remote.kubeflow import Kubeflow
-from clickwright.pipeline.remote.remote_config import Target
 from clickwright.pipeline.remote.remote_run import RemoteRun
 from clickwright.pipeline.remote.run_state import RunState
 from clickwright.pipeline.remote.service import Service
 from clickwright.pipeline.remote.submission import Submission
+from clickwright.pipeline.remote.target import Target
 from clickwright.pipeline.remote.vertex import Vertex
 from clickwright.schemas.errors import ClickwrightError, ConfigError, MachineError
 from clickwright.schemas.source import progress

@@ -7,8 +7,8 @@ from typing import Any
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from clickwright.pipeline.remote.remote_config import Target
 from clickwright.pipeline.remote.replay.storage import Storage
+from clickwright.pipeline.remote.target import Target
 
 _STRING = pipeline_spec_pb2.ParameterType.STRING
 OUTPUT_FILE = "executor_output.json"

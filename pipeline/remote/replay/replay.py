@@ -9,13 +9,13 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from clickwright.pipeline.lock import exclusive
 from clickwright.pipeline.remote.compiled import Compiled, Value
-from clickwright.pipeline.remote.remote_config import Target
 from clickwright.pipeline.remote.replay.history import History
 from clickwright.pipeline.remote.replay.lines import Lines
 from clickwright.pipeline.remote.replay.run_record import RunRecord
 from clickwright.pipeline.remote.replay.runner import Runner
 from clickwright.pipeline.remote.replay.storage import Storage
 from clickwright.pipeline.remote.submission import PIPELINE_ROOT
+from clickwright.pipeline.remote.target import Target
 from clickwright.schemas.errors import ConfigError, did_you_mean
 
 _ROOT = "gs://replay"
@@ -58,7 +58,7 @@ def replay(
     spec = json_format.ParseDict(compiled.spec, pipeline_spec_pb2.PipelineSpec())
     # A spec of another program is taken for Vertex AI's, which knows all kinds of tasks.
     target: Target = compiled.submission.target if compiled.submission else "vertex"
-    with exclusive(root):
+    with exclusive(root, "--root"):
         history = History(root)
         run = history.last_run()
         if run is None or (run.state == "complete" and start is None):

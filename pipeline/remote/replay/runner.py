@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from clickwright.pipeline.remote.remote_config import Target
 from clickwright.pipeline.remote.replay import executor_input as inputs_
 from clickwright.pipeline.remote.replay import resolver
 from clickwright.pipeline.remote.replay.condition import Condition
@@ -24,6 +23,7 @@ from clickwright.pipeline.remote.replay.history import History
 from clickwright.pipeline.remote.replay.processes import Processes
 from clickwright.pipeline.remote.replay.storage import Storage
 from clickwright.pipeline.remote.replay.task_failed import TaskFailedError
+from clickwright.pipeline.remote.target import Target
 from clickwright.schemas.errors import ClickwrightError, ConfigError, DataError
 
 LOG = "log.txt"

@@ -18,7 +18,7 @@ from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.remote import compile_spec
 from clickwright.pipeline.remote.artifact_types import ARTIFACT_TYPES
 from clickwright.pipeline.remote.compiled import Compiled, digest
-from clickwright.pipeline.remote.remote_config import Target
+from clickwright.pipeline.remote.target import Target
 from clickwright.schemas.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
