@@ -8,10 +8,11 @@ import psutil
 import pytest
 from replay_specs import ADDRESS, Spec, output, parameter, read
 
+from clickwright.pipeline.lock import exclusive
 from clickwright.pipeline.remote.replay.lines import Lines
 from clickwright.pipeline.remote.replay.runner import last_line
 from clickwright.pipeline.remote.replay.task_failed import TaskFailedError
-from clickwright.schemas.errors import ConfigError, DataError
+from clickwright.schemas.errors import ConfigError, DataError, MachineError
 
 TOLD = "{{$.outputs.output_file}}"
 
@@ -549,6 +550,14 @@ def test_kubeflow_has_no_resolvers(spec: Spec) -> None:
     with pytest.raises(ConfigError, match="no executor of the kind `resolver`"):
         spec.replay()
     assert not (spec.path.parent / "ran").exists()
+
+
+def test_two_replays_do_not_share_a_folder(spec: Spec) -> None:
+    spec.shell("Only", "true")
+
+    with exclusive(spec.root), pytest.raises(MachineError) as caught:
+        spec.replay()
+    assert "another folder with --root" in caught.value.fix
 
 
 def test_a_replay_that_is_stopped_leaves_no_task_running(
