@@ -3,6 +3,7 @@
 import json
 import pathlib
 import sys
+from typing import Any
 
 import psutil
 import pytest
@@ -242,9 +243,11 @@ def test_from_runs_a_task_and_those_after_it_again(spec: Spec) -> None:
 
 
 def test_another_replay_takes_from_the_cache_what_the_spec_allows(spec: Spec) -> None:
-    cached = {"cachingOptions": {"enableCache": True}}
+    options = {"enableCache": True}
     for name in ("A_cached", "C_cached"):
-        spec.shell(name, f"date +%N > {output('x')}", gives=["x"], **cached)
+        spec.shell(
+            name, f"date +%N > {output('x')}", gives=["x"], cachingOptions=options
+        )
     spec.shell("B_fresh", f"date +%N > {output('x')}", gives=["x"])
     first = spec.replay().id
     was = spec.text("A_cached", "x")
@@ -510,7 +513,7 @@ def test_an_argument_longer_than_linux_takes_is_told(spec: Spec) -> None:
     ],
 )
 def test_a_pipeline_that_cannot_be_run_is_refused(
-    spec: Spec, change: dict[str, object], message: str
+    spec: Spec, change: dict[str, Any], message: str
 ) -> None:
     spec.shell("Only", "true", **change)
 
