@@ -234,10 +234,7 @@ class Runner:
         executor = self._executors[component.executor_label]
         match executor.WhichOneof("spec"):
             case "resolver":
-                artifacts = resolver.resolve(
-                    executor.resolver, given, self._history.artifacts(), full
-                )
-                self._record(level, name, Values(artifacts=artifacts))
+                self._resolve(level, name, executor.resolver, given)
             case "importer":
                 imported = self._import(executor.importer, component, values, full)
                 self._record(level, name, imported)
@@ -381,6 +378,24 @@ class Runner:
             if execution.good:
                 level.ended[name] = Values(execution.parameters, execution.artifacts)
             self._end(level, name, execution.state, execution.seconds)
+
+    def _resolve(
+        self,
+        level: _Level,
+        name: str,
+        spec: pipeline_spec_pb2.PipelineDeploymentConfig.ResolverSpec,
+        given: pipeline_spec_pb2.ExecutorInput,
+    ) -> None:
+        full = level.dag.prefix + name
+        before = self._history.latest(self._run, full)
+        if before is not None and name not in level.anew:
+            # A resumed run must not find what it has made itself in the meantime.
+            level.ended[name] = Values(artifacts=before.artifacts)
+            self._end(level, name, "cached")
+            return
+        known = self._history.artifacts()
+        found = resolver.resolve(spec, given, known, full)
+        self._record(level, name, Values(artifacts=found))
 
     def _record(self, level: _Level, name: str, outputs: Values) -> None:
         """Remembers a task that needs no process."""

@@ -377,6 +377,23 @@ def test_a_resolver_finds_the_latest_artifact_of_earlier_replays(spec: Spec) -> 
     )
 
 
+def test_a_resumed_replay_does_not_resolve_what_it_made_itself(spec: Spec) -> None:
+    spec.add("A_latest", query('schema_title="tfx.Model"'), gives=["model"])
+    spec.shell(
+        "B_makes", f"touch {output('made')}", gives=["made"],
+        dependentTasks=["A_latest"],
+    )  # fmt: skip
+    spec.shell("C_fails", f"test -e {spec.path.parent}/x", dependentTasks=["B_makes"])
+    with pytest.raises(TaskFailedError):
+        spec.replay()
+    (spec.path.parent / "x").touch()
+
+    spec.replay()
+
+    assert spec.states()["A_latest"] == "cached"
+    assert spec.execution("A_latest").artifacts["model"] == []
+
+
 def test_a_resolver_finds_the_model_that_the_latest_good_blessing_names(
     spec: Spec,
 ) -> None:
