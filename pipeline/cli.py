@@ -22,6 +22,7 @@ from clickwright.pipeline.ope_command import ope
 from clickwright.pipeline.remote.commands import compile_, replay, submit
 from clickwright.pipeline.route_command import route
 from clickwright.pipeline.serving_flags import ServingFlags
+from clickwright.pipeline.tune_command import tune
 from clickwright.schemas.errors import ClickwrightError
 
 app = typer.Typer(
@@ -511,6 +512,7 @@ app.command()(submit)
 app.command()(replay)
 app.command()(ope)
 app.command()(demo_traffic)
+app.command()(tune)
 
 
 @app.command()

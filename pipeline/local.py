@@ -81,16 +81,20 @@ class LocalRunner(LocalDagRunner):
     Args:
         observer: hears when nodes start and end.
         run_id: id of the run in ML Metadata.
+        until: the last node to run, after those that it waits for; None for all.
 
     Attributes:
         outcomes: nodes that ended so far, in order.
         graph: every node of the pipeline, in topological order.
     """
 
-    def __init__(self, observer: Observer, run_id: str) -> None:
+    def __init__(
+        self, observer: Observer, run_id: str, until: str | None = None
+    ) -> None:
         super().__init__()
         self._observer = observer
         self._run_id = run_id
+        self._until = until
         self.outcomes: list[NodeOutcome] = []
         self.graph: dict[str, GraphNode] = {}
 
@@ -117,8 +121,18 @@ class LocalRunner(LocalDagRunner):
                 info.type.name.rsplit(".", 1)[-1],
                 tuple(node.pipeline_node.upstream_nodes),
             )
+        wanted = self.graph if self._until is None else self._before(self._until)
         for node in pipeline.nodes:
+            if node.pipeline_node.node_info.id not in wanted:
+                continue
             self._run_node(pipeline, node.pipeline_node, deployment, connection)
+
+    def _before(self, name: str) -> set[str]:
+        """A node and all that it waits for."""
+        found = {name}
+        for node in self.graph[name].upstream:
+            found |= self._before(node)
+        return found
 
     def _run_node(
         self,

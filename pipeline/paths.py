@@ -53,6 +53,11 @@ class RunPaths:
         return self.out / "spans.jsonl"
 
     @property
+    def tuning(self) -> pathlib.Path:
+        """Report of the last search for parameters."""
+        return self.out / "tuning.html"
+
+    @property
     def summary(self) -> pathlib.Path:
         """The last run in figures."""
         return self.out / "summary.json"

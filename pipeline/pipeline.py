@@ -14,6 +14,7 @@ from clickwright.components.inspection.component import NumericInspector
 from clickwright.components.publisher.component import Publisher
 from clickwright.components.serving_validator.component import ServingValidator
 from clickwright.components.transform.component import SpecTransform
+from clickwright.components.tuner.component import Tuner
 from clickwright.components.validation.component import DataValidator
 from clickwright.models import registry
 from clickwright.pipeline.config import LoadedConfig
@@ -81,6 +82,21 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
         plan = search.outputs["plan"]
         hyperparameters = search.outputs["hyperparameters"]
         numeric.append(search)
+    tuners: list[base_node.BaseNode] = []
+    if config.tuner is not None:
+        tuner = Tuner(
+            transform.outputs["transformed_examples"],
+            transform.outputs["transform_graph"],
+            spec=spec,
+            model=model_config,
+            training=run.training,
+            tuner=config.tuner,
+            checkpoint_dir=site.checkpoints,
+            hyperparameters=hyperparameters,
+        )
+        site.lend_item_tables(tuner)
+        hyperparameters = tuner.outputs["best_hyperparameters"]
+        tuners.append(tuner)
     trainer = tfx.components.Trainer(
         run_fn=RUN_FN,
         examples=transform.outputs["transformed_examples"],
@@ -196,6 +212,7 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
             publisher,
             *serving,
             *experiments,
+            *tuners,
             *numeric,
         ],
         enable_cache=True,

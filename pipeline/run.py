@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from clickwright.pipeline.session import Session
 
 _logger = logging.getLogger(__name__)
+TUNER = "Tuner"
+"""The node that searches parameters."""
 _SHOWN = ("auc", "logloss", "gauc", "pcoc")
 _SHOWN_OF_RETRIEVAL = ("hr@10", "ndcg@10", "mrr@10", "recall@20")
 
@@ -56,6 +58,7 @@ def run(
     data: pathlib.Path | None = None,
     out: pathlib.Path | None = None,
     span: str | None = None,
+    tuner: Mapping[str, Any] | None = None,
     verbose: bool = False,
 ) -> RunResult:
     """Runs the pipeline that `path` configures.
@@ -66,6 +69,8 @@ def run(
         out: folder for everything written; `out/<name>` when None.
         span: `latest`, a number or a range, where the run goes by spans; the latest
             when None.
+        tuner: runs to the Tuner alone, with these fields in front of the
+            configuration's section `tuner`; None for the whole pipeline.
         verbose: show what the libraries print instead of keeping it in the log.
 
     Raises:
@@ -73,7 +78,7 @@ def run(
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     request = None if span is None else SpanRequest.parse(span)
-    config = LoadedConfig(path)
+    config = LoadedConfig(path, tuner)
     paths = RunPaths((out or pathlib.Path("out") / config.run.name).resolve())
     run_id = started.strftime("%Y%m%dT%H%M%S.%fZ")
     log = paths.run(run_id) / "log.txt"
@@ -87,10 +92,15 @@ def run(
             line.rows = files.rows
             line.state = "cached" if files.reused else "complete"
         prepare_seconds = time.monotonic() - clock
-        _note(files, paths, "started", run_id)
+        if tuner is None:
+            _note(files, paths, "started", run_id)
         session = _session_class(console)(config, files, paths, run_id, started)
         with _full_disk_told(paths.out):
-            failure = session.execute(RunConsole(console), prepare_seconds)
+            failure = session.execute(
+                RunConsole(console),
+                prepare_seconds,
+                TUNER if tuner is not None else None,
+            )
         summary: Mapping[str, Any] = {}
         try:
             with _full_disk_told(paths.out):
@@ -100,7 +110,8 @@ def run(
             if failure is None:
                 raise
             _logger.exception("The report could not be written")
-        _note(files, paths, "failed" if failure else _end_of(summary), run_id)
+        if tuner is None:
+            _note(files, paths, "failed" if failure else _end_of(summary), run_id)
     if failure is not None:
         raise RunError(
             f"{failure.node} failed. {failure.what}",

@@ -140,7 +140,8 @@ def _check_field(
 
 
 def _takes_fractions(annotation: Any) -> bool:
-    return annotation is float or float in typing.get_args(annotation)
+    parts = typing.get_args(annotation)
+    return annotation is float or any(map(_takes_fractions, parts))
 
 
 def _check_values(

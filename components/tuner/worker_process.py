@@ -1,5 +1,6 @@
 """A process of its own for trials, as seen by the one that asks."""
 
+import contextlib
 import json
 import os
 import signal
@@ -62,15 +63,14 @@ class WorkerProcess:
     def close(self) -> None:
         """Ends the process, whatever it does, for good."""
         self._closed = True
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        self._end()
 
     def _say(self, line: str) -> None:
         process = self._process
         if self._closed:
             raise WorkerError("The search has ended.")
         if process is None or process.poll() is not None:
+            self._end()
             process = self._process = self._start()
         stdin = cast(TextIO, process.stdin)
         try:
@@ -85,6 +85,14 @@ class WorkerProcess:
         if not line:
             raise WorkerError(_ended(process))
         return dict(json.loads(line))
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.kill()
+        # What was not sent yet cannot be any more.
+        with contextlib.suppress(BrokenPipeError), self._process:
+            pass
 
     def _start(self) -> subprocess.Popen[str]:
         cores = len(os.sched_getaffinity(0))
