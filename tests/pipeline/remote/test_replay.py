@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import pytest
 from replay_specs import ADDRESS, Spec, output, parameter, read
+from tiny_shop import Command
 
 from clickwright.pipeline.lock import exclusive
 from clickwright.pipeline.remote.replay.lines import Lines
@@ -200,6 +201,23 @@ def test_a_failure_names_task_and_log_and_the_next_replay_resumes(spec: Spec) ->
     assert spec.text("C_after", "end") == before
     assert spec.execution("C_after").run == run
     assert spec.execution("B_fails").attempt == 2
+
+
+def test_the_command_ends_with_one_and_says_what_to_do(
+    spec: Spec, command: Command
+) -> None:
+    failing_once(spec)
+    path = spec.write()
+
+    code, _, shown = command("replay", path, "--root", spec.root)
+    assert code == 1
+    assert "Error: The task B_fails failed with exit code 1. the disk is gone" in shown
+    assert f"Where: log: {spec.root}/runs/" in shown and "Fix: read the end" in shown
+
+    (spec.path.parent / "mended").touch()
+    code, _, shown = command("replay", path, "--root", spec.root, "--jobs", "2")
+    assert code == 0
+    assert f"1 cached, 2 complete: {spec.root}" in shown
 
 
 def test_a_resumed_replay_runs_again_what_was_changed(spec: Spec) -> None:
