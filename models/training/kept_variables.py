@@ -1,7 +1,7 @@
 """The variables that the state of a training consists of."""
 
 import itertools
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
@@ -12,6 +12,9 @@ from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.optimizer_state import OptimizerState, Slot, slots
 from clickwright.models.training.variable_names import canonical
 from clickwright.schemas.errors import DataError
+
+_Found: TypeAlias = tuple[str, tuple[int, ...]] | None
+"""Path and shape of a variable."""
 
 
 class KeptVariables:
@@ -86,16 +89,14 @@ class KeptVariables:
         """
         stored = zip(state.names, [*state.model, *state.optimizer], strict=True)
         for kept, variable in itertools.zip_longest(stored, self._variables()):
-            found = "nothing" if kept is None else _described(kept[0], kept[1].shape)
+            found = None if kept is None else (kept[0], kept[1].shape)
             wanted = (
-                "nothing"
-                if variable is None
-                else _described(variable.path, variable.shape)
+                None if variable is None else (variable.path, tuple(variable.shape))
             )
-            if found != wanted:
+            if _canonical(found) != _canonical(wanted):
                 raise DataError(
                     "The training checkpoint is of another model or optimizer: it "
-                    f"holds {found} where {wanted} is wanted.",
+                    f"holds {_described(found)} where {_described(wanted)} is wanted.",
                     where=str(checkpoint.file),
                     fix="choose another folder, or delete this one to train from the "
                     "beginning",
@@ -118,5 +119,9 @@ def changing_variables(model: keras.Model) -> list[keras.Variable]:
     return [v for v in model.variables if id(v) not in frozen]
 
 
-def _described(name: str, shape: Any) -> str:
-    return f"`{canonical(name)}` {list(shape)}"
+def _canonical(found: _Found) -> _Found:
+    return found and (canonical(found[0]), found[1])
+
+
+def _described(found: _Found) -> str:
+    return "nothing" if found is None else f"`{found[0]}` {list(found[1])}"

@@ -187,7 +187,7 @@ class Trainer(TrainingLoop[keras.Model, TrainingParams, Examples]):
             if self._distillation is not None:
                 loss += self._distillation(features, logit, weights)
             with without_penalties(self._tables):
-                penalties = self._logit_model.losses
+                penalties = self._both_model.losses
             if self._replicas == 1:
                 total = tf.add_n([loss, *penalties])
             else:
