@@ -10,7 +10,7 @@ from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from clickwright.components.ledger import writer_spec as keys
+from clickwright.components.ledger import reader_spec, writer_spec
 from clickwright.components.ledger.entry import MODEL, REPORT, STATISTICS
 from clickwright.components.ledger.ledger import Ledger
 from clickwright.components.source.prepared_files import PreparedFiles
@@ -39,24 +39,26 @@ class WriterExecutor(base_executor.BaseExecutor):
             MachineError: another run is writing, or the storage cannot be written.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        prepared = artifact_utils.get_single_instance(input_dict[keys.PREPARED_KEY])
-        kept = {STATISTICS: input_dict[keys.STATISTICS_KEY]}
-        if input_dict.get(keys.REPORT_KEY):
-            kept[REPORT] = input_dict[keys.REPORT_KEY]
-        infra = input_dict.get(keys.INFRA_BLESSING_KEY, [])
+        prepared = artifact_utils.get_single_instance(
+            input_dict[reader_spec.PREPARED_KEY]
+        )
+        kept = {STATISTICS: input_dict[writer_spec.STATISTICS_KEY]}
+        if input_dict.get(writer_spec.REPORT_KEY):
+            kept[REPORT] = input_dict[writer_spec.REPORT_KEY]
+        infra = input_dict.get(writer_spec.INFRA_BLESSING_KEY, [])
         if all(
             model_utils.is_model_blessed(blessing)
-            for blessing in input_dict[keys.MODEL_BLESSING_KEY]
+            for blessing in input_dict[writer_spec.MODEL_BLESSING_KEY]
         ) and all(model_utils.is_infra_validated(blessing) for blessing in infra):
-            kept[MODEL] = input_dict[keys.MODEL_KEY]
+            kept[MODEL] = input_dict[writer_spec.MODEL_KEY]
         record = PreparedFiles.read(pathlib.Path(prepared.uri)).record
         if record is not None:
             state = "blessed" if MODEL in kept else "not_blessed"
             record = record.model_copy(update={"state": state})
         ledger = Ledger(
-            exec_properties[keys.LEDGER_KEY],
-            exec_properties[keys.NAME_KEY],
-            exec_properties[keys.KEEP_KEY],
+            exec_properties[reader_spec.LEDGER_KEY],
+            exec_properties[reader_spec.NAME_KEY],
+            exec_properties[writer_spec.KEEP_KEY],
         )
         number = ledger.add(
             {
@@ -64,7 +66,7 @@ class WriterExecutor(base_executor.BaseExecutor):
                 for part, artifacts in kept.items()
             },
             data=prepared.get_string_custom_property(FINGERPRINT_PROPERTY_NAME),
-            config=exec_properties[keys.CONFIG_KEY],
+            config=exec_properties[reader_spec.CONFIG_KEY],
             span=record,
         )
         detail = f"entry {number}: {', '.join(kept)}"

@@ -171,10 +171,12 @@ def test_a_storage_that_fails_is_named(
 
 def test_a_simulated_data_set_needs_no_address(tmp_path: pathlib.Path) -> None:
     options = {"impressions": 1000, "users": 50, "items": 50, "days": 2}
-    facts = {"dataset": "marketplace", "options": options}
-
     artifact = bring(
-        tmp_path / "out", "", spec=source_class("marketplace").spec(), **facts
+        tmp_path / "out",
+        "",
+        spec=source_class("marketplace").spec(),
+        dataset="marketplace",
+        options=options,
     )
 
     prepared = read(artifact)
