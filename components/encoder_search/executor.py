@@ -142,7 +142,12 @@ def searched(
         checkpoint_dir: where finished trials are kept; None for nowhere.
     """
     plan.check(spec)
-    fields = [n for n, f in spec.numeric_features().items() if f.encoder == "auto"]
+    # A run that goes on from another has that one's plan, and so its encoders.
+    fields = [
+        name
+        for name, feature in spec.numeric_features().items()
+        if feature.encoder == "auto" and plan.fields[name].search is None
+    ]
     if not fields:
         return plan
     trained = strict_yaml.parse(TrainingParams, dict(training), "training")

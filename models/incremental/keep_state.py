@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
+from clickwright.models.incremental.item_probes import item_probes
 from clickwright.models.incremental.warm_start import WarmStart, learned_variables
 from clickwright.models.params import ModelParams
 from clickwright.models.training.fit_params import FitParams
@@ -54,6 +55,7 @@ def keep_state(
     Raises:
         MachineError: it cannot be written.
     """
+    probes = item_probes(model)
     variables = {n: v.numpy() for n, v in learned_variables(model).items()}
     manifest = TrainingStateManifest(
         model=name,
@@ -75,8 +77,10 @@ def keep_state(
             )
             for of, kind, v in optimizer.slots
         ),
+        probes=tuple(probes),
         parent=start.parent if start else None,
         started=start.new_values if start else {},
     )
     slots = [value for _, _, value in optimizer.slots]
-    return TrainingState(manifest, variables, slots, vocabularies, plan).save(folder)
+    state = TrainingState(manifest, variables, slots, vocabularies, plan, probes)
+    return state.save(folder)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from clickwright.models.incremental.distillation_loss import DistillationLoss
+from clickwright.models.incremental.item_probes import check_probes
 from clickwright.models.incremental.parent_checks import (
     COLD,
     check_model,
@@ -195,8 +196,10 @@ class WarmStart:
             Where the rows of variables that have grown come from, by name.
 
         Raises:
-            ConfigError: the model has other variables than the parent.
+            ConfigError: the model has other variables than the parent, or fixed
+                vectors of items in another space.
         """
+        check_probes(self._state.probes, model, self._folder)
         layouts = row_layouts(model, self._inputs)
         skipped = told_by_data(model)
         variables = learned_variables(model)

@@ -26,6 +26,7 @@ FOLDER = "training-state"
 VARIABLES_FILE = "variables.npz"
 SLOTS_FILE = "slots.npz"
 VOCABULARIES_FILE = "vocabularies.json"
+PROBES_FILE = "item_vectors.npz"
 PLAN_FILE = "discretization_plan.json"
 
 Array = np.ndarray[Any, Any]
@@ -43,6 +44,7 @@ class TrainingState:
         vocabularies: values of each vocabulary whose rows can grow, in the order of
             their ids from 1 on, by table.
         plan: what numbers were scaled and encoded by; None without numeric features.
+        probes: fixed vectors of some items, by feature.
     """
 
     manifest: TrainingStateManifest
@@ -50,6 +52,7 @@ class TrainingState:
     slots: Sequence[Array]
     vocabularies: Mapping[str, Sequence[str]]
     plan: DiscretizationPlan | None = None
+    probes: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
     def save(self, folder: pathlib.Path) -> TrainingStateManifest:
         """Writes all of it; a reader finds the whole state, or none.
@@ -69,8 +72,12 @@ class TrainingState:
                 tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.")
             )
             try:
-                _write_arrays(staging / VARIABLES_FILE, list(self.variables.values()))
-                _write_arrays(staging / SLOTS_FILE, self.slots)
+                for name, arrays in (
+                    (VARIABLES_FILE, list(self.variables.values())),
+                    (SLOTS_FILE, self.slots),
+                    (PROBES_FILE, list(self.probes.values())),
+                ):
+                    _write_arrays(staging / name, arrays)
                 words = {name: list(v) for name, v in self.vocabularies.items()}
                 (staging / VOCABULARIES_FILE).write_text(
                     json.dumps(words), encoding="utf-8"
@@ -113,6 +120,7 @@ class TrainingState:
         try:
             variables = _read_arrays(folder / VARIABLES_FILE, len(manifest.variables))
             slots = _read_arrays(folder / SLOTS_FILE, len(manifest.slots))
+            probes = _read_arrays(folder / PROBES_FILE, len(manifest.probes))
             words = json.loads((folder / VOCABULARIES_FILE).read_text("utf-8"))
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise _damaged(folder, str(error)) from error
@@ -121,7 +129,12 @@ class TrainingState:
             plan = DiscretizationPlan.read(folder)
         names = [v.name for v in manifest.variables]
         return cls(
-            manifest, dict(zip(names, variables, strict=True)), slots, words, plan
+            manifest,
+            dict(zip(names, variables, strict=True)),
+            slots,
+            words,
+            plan,
+            dict(zip(manifest.probes, probes, strict=True)),
         )
 
 

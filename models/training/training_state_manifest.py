@@ -72,6 +72,8 @@ class TrainingStateManifest(StrictModel):
     """Values in each vocabulary whose rows can grow, by table."""
     variables: tuple[KeptVariable, ...]
     slots: tuple[KeptSlot, ...]
+    probes: tuple[str, ...] = ()
+    """Features whose fixed vectors are kept of some items."""
     files: dict[str, Digest] = Field(default_factory=dict)
     """SHA-256 of each file beside the manifest."""
     parent: Parent | None = None

@@ -188,7 +188,5 @@ def test_rows_that_were_not_transformed_for_the_parent_are_refused(
 def test_progress_tells_of_the_parent_and_the_new_values(
     child: FnArgs, told: list[str]
 ) -> None:
-    assert told == [
-        "started from the model of an earlier run; new values: 5 of `user`, 5 of "
-        "`item`, 5 of `tags`"
-    ]
+    new = "5 of `user`, 5 of `item`, 5 of `tags`"
+    assert told == [f"started from the model of an earlier run; new values: {new}"]
