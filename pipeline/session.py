@@ -26,6 +26,7 @@ from clickwright.pipeline.local import (
     NodeError,
     NodeOutcome,
     close_interrupted,
+    retire_old_types,
 )
 from clickwright.pipeline.local_site import LocalSite
 from clickwright.pipeline.paths import RunPaths
@@ -121,6 +122,7 @@ class Session:
         self._prepare_seconds = prepare_seconds
         self._until = until
         close_interrupted(self._paths.database, self._paths.artifacts)
+        retire_old_types(self._paths.database)
         site = LocalSite(self._config, self._files, self._paths, self._derive_schema())
         pipeline = create_pipeline(self._config, site)
         observer = _Lines(lines, self._paths.database)
