@@ -46,7 +46,6 @@ class LocalSite:
         self.root = str(paths.artifacts)
         self.destination = paths.serving_root(config.run.publish.directory)
         self.checkpoints: str | None = str(paths.checkpoints)
-        self.span = None if files.spans is None else files.spans.choice.newest
         self.origin: Any = str(files.folder)
         self.connection: Any = metadata.sqlite_metadata_connection_config(
             str(paths.database)

@@ -112,7 +112,6 @@ def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
             "checkpoint_dir": site.checkpoints,
             "export": run.export,
             "incremental": run.incremental and run.incremental.model_dump(mode="json"),
-            "span": site.span,
         },
     )
     site.lend_item_tables(trainer)

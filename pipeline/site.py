@@ -20,8 +20,6 @@ class Site(Protocol):
         root: where artifacts go.
         destination: serving root that models are published to.
         checkpoints: folder of training states; None for none.
-        span: number of the newest span; None where there are none, or only the run
-            itself will tell.
         origin: where the rows come from, for messages; a text, or a runtime parameter.
         connection: of ML Metadata; None where the cluster has its own.
         nodes: the nodes made so far.
@@ -32,7 +30,6 @@ class Site(Protocol):
     root: str
     destination: str
     checkpoints: str | None
-    span: int | None
     origin: Any
     connection: Any
     nodes: list[base_node.BaseNode]

@@ -51,7 +51,6 @@ class RemoteSite:
         self.destination = directory
         # A container's disk ends with it.
         self.checkpoints: str | None = None
-        self.span: int | None = None
         data = data_types.RuntimeParameter(DATA, ptype=str, default=remote.data or "")
         self.origin: Any = data
         self.connection: Any = None
