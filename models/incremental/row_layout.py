@@ -69,14 +69,12 @@ class RowLayout:
         Raises:
             ConfigError: a table has changed whose ids share rows.
         """
-        if not any(
-            s.table in tables and tables[s.table].changed for s in self.segments
-        ):
+        growths = [tables.get(segment.table or "") for segment in self.segments]
+        if not any(growth and growth.changed for growth in growths):
             return None
         start = 0
         sources, new = [], []
-        for segment in self.segments:
-            growth = tables.get(segment.table or "")
+        for segment, growth in zip(self.segments, growths, strict=True):
             if growth is None or not growth.changed:
                 found = np.arange(start, start + segment.rows)
                 sources.append(found)

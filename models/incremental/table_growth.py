@@ -41,8 +41,9 @@ class TableGrowth:
         new = known == 0
         if new.any():
             texts = [
-                values[n].encode("utf-8", "surrogateescape")
-                for n in np.flatnonzero(new)
+                value.encode("utf-8", "surrogateescape")
+                for value, fresh in zip(values, new.tolist(), strict=True)
+                if fresh
             ]
             # As tables look unknown values up.
             hashed = tf.strings.to_hash_bucket_fast(texts, oov_buckets).numpy()

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 import tensorflow_transform as tft
 
 from clickwright.schemas.errors import ConfigError
-from clickwright.schemas.spec import AttributeFeature, FeatureSpec, LearnedVocabulary
+from clickwright.schemas.spec import (
+    AttributeFeature,
+    CategoricalFeature,
+    FeatureSpec,
+    LearnedVocabulary,
+    MultiHotFeature,
+)
 
 
 def learned_vocabularies(
@@ -26,14 +32,28 @@ def learned_vocabularies(
     Raises:
         ConfigError: an item table's vocabulary cannot be read.
     """
-    found: dict[str, list[str]] = {}
-    for name, feature in spec.vocabulary_features().items():
-        if isinstance(feature.vocabulary, LearnedVocabulary):
-            values = transform.vocabulary_by_name(name)
-            found[name] = [v.decode("utf-8", "surrogateescape") for v in values]
-    for name, feature in spec.item_features().items():
-        if isinstance(feature, AttributeFeature):
-            found[name] = _attribute_values(item_tables[feature.of], name)
+    return {
+        name: _attribute_values(item_tables[feature.of], name)
+        if isinstance(feature := spec.features[name], AttributeFeature)
+        else [
+            value.decode("utf-8", "surrogateescape")
+            for value in transform.vocabulary_by_name(name)
+        ]
+        for name in grown_tables(spec)
+    }
+
+
+def grown_tables(spec: FeatureSpec) -> dict[str, LearnedVocabulary]:
+    """The tables whose vocabularies are learned, and what the spec says of these."""
+    found = {}
+    for name, feature in spec.features.items():
+        match feature:
+            case (
+                CategoricalFeature(vocabulary=LearnedVocabulary() as vocabulary)
+                | MultiHotFeature(vocabulary=LearnedVocabulary() as vocabulary)
+                | AttributeFeature(vocabulary=vocabulary)
+            ):
+                found[name] = vocabulary
     return found
 
 

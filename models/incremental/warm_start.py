@@ -24,6 +24,7 @@ from clickwright.models.incremental.row_layout import (
 )
 from clickwright.models.incremental.slot_forms import in_form_of
 from clickwright.models.incremental.table_growth import TableGrowth
+from clickwright.models.incremental.vocabularies import grown_tables
 from clickwright.models.params import ModelParams
 from clickwright.models.training.kept_variables import (
     KeptVariables,
@@ -112,22 +113,17 @@ class WarmStart:
         check_model(state.manifest, name, params, folder)
         check_spec(state.manifest, spec, folder)
         check_plan(state.plan, plan, folder)
-        buckets = {
-            feature: f.vocabulary.oov_buckets
-            for feature, f in spec.features.items()
-            if feature in vocabularies
-        }
-        attributes = {
-            feature
-            for feature, f in spec.features.items()
-            if isinstance(f, AttributeFeature)
-        }
         # Attributes have ids within a run alone, so that their rows are found by value.
-        kept = {n: v for n, v in vocabularies.items() if n not in attributes}
+        kept = {
+            table: values
+            for table, values in vocabularies.items()
+            if not isinstance(spec.features[table], AttributeFeature)
+        }
         check_vocabularies(state.vocabularies, kept, folder)
+        learned = grown_tables(spec)
         tables = {
             table: TableGrowth.of(
-                state.vocabularies.get(table, ()), values, buckets[table]
+                state.vocabularies.get(table, ()), values, learned[table].oov_buckets
             )
             for table, values in vocabularies.items()
         }
@@ -227,8 +223,8 @@ class WarmStart:
     ) -> None:
         manifest = self._state.manifest
         old: dict[str, dict[str, Array]] = {}
-        for slot, value in zip(manifest.slots, self._state.slots, strict=True):
-            old.setdefault(slot.of, {})[slot.kind] = value
+        for known, value in zip(manifest.slots, self._state.slots, strict=True):
+            old.setdefault(known.of, {})[known.kind] = value
         anew = 0
         for slot in kept.slots():
             start = slot.variable.numpy()

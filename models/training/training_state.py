@@ -172,8 +172,9 @@ def read_manifest(folder: pathlib.Path) -> TrainingStateManifest:
 
 
 def _write_arrays(path: pathlib.Path, arrays: Sequence[Array]) -> None:
+    named: dict[str, Any] = {f"a{n}": array for n, array in enumerate(arrays)}
     with path.open("wb") as file:
-        np.savez(file, **{f"a{n}": array for n, array in enumerate(arrays)})
+        np.savez(file, **named)
         file.flush()
         os.fsync(file.fileno())
 
