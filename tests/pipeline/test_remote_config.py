@@ -50,7 +50,7 @@ def test_the_ledger_lies_below_the_root_unless_told(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pipeline_root": "/tmp/pipelines"}, "gs://, s3:// or minio:// address"),
+        ({"pipeline_root": "pipelines"}, "gs://, s3:// or minio:// address"),
         ({"image": "my image"}, "`image`: must be text without spaces"),
         ({"labels": {"Team": "ads"}}, "not `Team: ads`"),
         ({"labels": {"team": "Ads!"}}, "not `team: Ads!`"),
