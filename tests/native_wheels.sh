@@ -17,7 +17,7 @@ roots=$folder/roots
 facts=$folder/facts.txt
 : > "$facts"
 
-fact() { printf '%s=%s\n' "$1" "$2" | tee -a "$facts"; }
+fact() { printf '%s=%s\n' "$1" "$2" | tee -a "$facts" >&2; }
 in_image() { "$python" "$checkout/tests/image_root.py" run cpu --roots "$roots" "$@"; }
 seconds() { # name, command...
   local name=$1 begun=$SECONDS
