@@ -8,10 +8,11 @@ from typing import Any
 import rich.box
 import rich.console
 import rich.table
+import rich.text
 import yaml
 
-from clickwright.components.tuner.keras_space import by_section
 from clickwright.components.tuner.result import TuningResult, changed
+from clickwright.components.tuner.sections import by_section
 
 _MOST_TRIALS = 10
 
@@ -44,37 +45,37 @@ def show(
         console: where it goes.
     """
     trials = found["trials"]
-    scored = [trial for trial in trials if trial["score"] is not None]
-    best = found["values"]
-    names = list(best)
+    first, scored = trials[0], [t for t in trials if t["score"] is not None]
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    table.add_column("trial", justify="right")
-    table.add_column(found["objective"], justify="right")
-    table.add_column("epochs", justify="right")
-    for name in names:
-        table.add_column(name.partition(".")[2])
-    table.add_column("")
-    up = found["best"] >= max(t["score"] for t in scored)
+    for column in ("trial", found["objective"], "epochs"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("in place of the configured values")
+    up = found["best"] >= max(trial["score"] for trial in scored)
     scored.sort(key=lambda trial: -trial["score"] if up else trial["score"])
-    first = trials[0]
     listed = scored[:_MOST_TRIALS]
     for trial in listed if first in listed else [*listed, first]:
-        note = "as configured" if trial is first else ""
-        note = note if trial["state"] == "complete" else f"{note} {trial['state']}"
+        told = [
+            f"{name.partition('.')[2]} {json.dumps(value)}"
+            for name, value in trial["values"].items()
+            if value != first["values"][name]
+        ]
+        if trial is first:
+            told = ["as configured"]
+        if trial["state"] != "complete":
+            told.append(f"({trial['state']})")
         table.add_row(
             str(int(trial["trial"]) + 1),
             "–" if trial["score"] is None else f"{trial['score']:.4f}",
             str(trial["epochs"]),
-            *(json.dumps(trial["values"][name]) for name in names),
-            note.strip(),
+            rich.text.Text(", ".join(told)),
         )
     console.print(table)
     failed = [trial for trial in trials if trial["state"] == "failed"]
     if failed:
         last = failed[0]["message"].splitlines()[-1]
         console.print(
-            f"{len(failed)} trials failed; the first, trial "
-            f"{int(failed[0]['trial']) + 1}: {last}",
+            f"failed: {len(failed)}; the first, trial {int(failed[0]['trial']) + 1}: "
+            f"{last}",
             highlight=False,
             markup=False,
             soft_wrap=True,

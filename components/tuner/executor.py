@@ -14,7 +14,7 @@ from clickwright.components.hyperparameters import (
     write_hyperparameters,
 )
 from clickwright.components.tuner import spec as keys
-from clickwright.components.tuner.keras_space import by_section
+from clickwright.components.tuner.sections import by_section
 from clickwright.components.tuner.trial_search import TrialSearch
 from clickwright.models.training.tuned import TUNED
 

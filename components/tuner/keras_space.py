@@ -6,7 +6,6 @@ from typing import Any
 
 import keras_tuner
 
-from clickwright.components.tuner.params import Section
 from clickwright.components.tuner.searched import Searched
 from clickwright.components.tuner.space import is_number
 from clickwright.models.value_range import ValueRange
@@ -47,15 +46,6 @@ def to_keras(space: Sequence[Searched]) -> keras_tuner.HyperParameters:
 def from_keras(space: Sequence[Searched], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a trial, as JSON has them, by name."""
     return {s.name: _value(s, values[s.name]) for s in space}
-
-
-def by_section(values: Mapping[str, Any]) -> dict[Section, dict[str, Any]]:
-    """Values by section and field."""
-    made: dict[Section, dict[str, Any]] = {"model": {}, "training": {}}
-    for name, value in values.items():
-        section, _, field = name.partition(".")
-        made["model" if section == "model" else "training"][field] = value
-    return made
 
 
 def _value(searched: Searched, value: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import psutil
 
-from clickwright.components.tuner.keras_space import by_section
 from clickwright.components.tuner.reporting_log import Pruned, Report, ReportingLog
+from clickwright.components.tuner.sections import by_section
 from clickwright.components.tuner.trial_job import TrialJob
 from clickwright.components.tuner.trial_outcome import TrialOutcome
 from clickwright.components.tuner.trial_setting import TrialSetting

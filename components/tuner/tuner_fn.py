@@ -9,14 +9,11 @@ from typing import Any
 import tensorflow as tf
 from tfx.components.tuner.component import TunerFnResult
 
-from clickwright.components.tuner.keras_space import (
-    by_section,
-    from_keras,
-    to_keras,
-)
+from clickwright.components.tuner.keras_space import from_keras, to_keras
 from clickwright.components.tuner.objective import objective_of
 from clickwright.components.tuner.oracles import make_oracle
 from clickwright.components.tuner.params import TunerParams
+from clickwright.components.tuner.sections import by_section
 from clickwright.components.tuner.space import accepts, search_space
 from clickwright.components.tuner.trial_runner import TrialRunner
 from clickwright.components.tuner.trial_search import Runner, TrialSearch

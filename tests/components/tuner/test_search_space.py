@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from clickwright.components.tuner.keras_space import by_section, from_keras, to_keras
+from clickwright.components.tuner.keras_space import from_keras, to_keras
 from clickwright.components.tuner.objective import objective_of
 from clickwright.components.tuner.oracles import make_oracle
 from clickwright.components.tuner.params import TunerParams
+from clickwright.components.tuner.sections import by_section
 from clickwright.components.tuner.space import accepts, search_space
 from clickwright.models import registry
 from clickwright.models.training.params import TrainingParams
