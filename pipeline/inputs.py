@@ -210,10 +210,9 @@ def _lay(config: LoadedConfig, files: InputFiles, plan: LaidSpans) -> InputFiles
 
 def _of_spans(config: LoadedConfig, files: InputFiles, laid: LaidSpans) -> InputFiles:
     """The rows of the spans chosen, in place of the whole log."""
-    newest = SpanFolder(files.folder).paths[laid.choice.newest]
     items = files.items
-    if config.source is None and (newest / ITEMS_FILE).exists():
-        items = _items(config, newest)  # what was sold by then
+    if config.source is None and (laid.source / ITEMS_FILE).exists():
+        items = _items(config, laid.source)  # what was sold by then
     return dataclasses.replace(
         files,
         folder=laid.folder,
@@ -232,8 +231,7 @@ def _bayes_of_newest(
     source: Source, prepared: PreparedData, plan: LaidSpans
 ) -> dict[str, dict[str, float]] | None:
     """What an oracle scores on the newest span, whose rows are divided by its rule."""
-    newest = SpanFolder(prepared.directory).paths[plan.choice.newest]
-    return source.bayes_metrics(dataclasses.replace(prepared, directory=newest))
+    return source.bayes_metrics(dataclasses.replace(prepared, directory=plan.source))
 
 
 def _find_source(

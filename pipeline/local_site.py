@@ -46,7 +46,7 @@ class LocalSite:
         self.root = str(paths.artifacts)
         self.destination = paths.serving_root(config.run.publish.directory)
         self.checkpoints: str | None = str(paths.checkpoints)
-        self.origin: Any = str(files.folder)
+        self.origin: Any = str(files.spans.source if files.spans else files.folder)
         self.connection: Any = metadata.sqlite_metadata_connection_config(
             str(paths.database)
         )

@@ -58,7 +58,7 @@ def lay_remote_spans(
         )
         newest = f"span-{laid.choice.newest}"
         shutil.copytree(laid.folder / newest, folder / newest)
-        beside = (log.paths[laid.choice.newest] / ITEMS_FILE, log.folder / ITEMS_FILE)
+        beside = (laid.source / ITEMS_FILE, log.folder / ITEMS_FILE)
         for items in beside:
             if items.is_file():
                 shutil.copyfile(items, folder / ITEMS_FILE)

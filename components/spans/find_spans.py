@@ -46,7 +46,7 @@ def find_spans(
     where = str(spans.folder)
     choice = choose(spans.paths, spec, params, request, journal, where)
     read = read_spans(spans, choice, journal.seen(), folders_of(spec))
-    return plan_spans(choice, read, spec, params.reservoir, out)
+    return plan_spans(spans, choice, read, spec, params.reservoir, out)
 
 
 def choose(

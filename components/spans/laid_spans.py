@@ -15,6 +15,7 @@ class LaidSpans:
     Attributes:
         folder: holds `span-<newest>/` with the splits `train`, `valid` and `test`, of
             Parquet files; it may not be there yet.
+        source: folder of the newest span in the log.
         fingerprint: changes whenever these rows do.
         choice: the spans.
         read: what they hold.
@@ -23,6 +24,7 @@ class LaidSpans:
     """
 
     folder: pathlib.Path
+    source: pathlib.Path
     fingerprint: str
     choice: SpanChoice
     read: tuple[SpanRead, ...]

@@ -48,6 +48,7 @@ def folders_of(spec: FeatureSpec) -> tuple[str, ...]:
 
 
 def plan_spans(
+    spans: SpanFolder,
     choice: SpanChoice,
     read: tuple[SpanRead, ...],
     spec: FeatureSpec,
@@ -57,7 +58,8 @@ def plan_spans(
     """Tells what `lay_spans` gives, and reads what it has written before.
 
     Args:
-        choice: the spans.
+        spans: the log.
+        choice: the spans of the run.
         read: what they hold.
         spec: the columns, and how rows are divided.
         reservoir: rows of the sample.
@@ -72,7 +74,7 @@ def plan_spans(
     ]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     folder = out / f"spans-{digest}"
-    plan = LaidSpans(folder, digest, choice, read)
+    plan = LaidSpans(folder, spans.paths[choice.newest], digest, choice, read)
     manifest = folder / _MANIFEST
     if not manifest.exists():
         return plan
@@ -165,7 +167,7 @@ class _Layout:
             if not count:
                 raise DataError(
                     f"The split `{split}` would have no rows.",
-                    where=str(self.spans.paths[choice.newest]),
+                    where=str(self.plan.source),
                     fix="give more rows, or larger shares under `split` in the "
                     "feature spec",
                 )
@@ -304,7 +306,7 @@ class _Layout:
             shutil.copyfile(file, to)
 
     def _bring_events(self) -> None:
-        newest = self.spans.paths[self.plan.choice.newest]
+        newest = self.plan.source
         for events in self.spec.event_logs().values():
             file = newest / events.file
             if file.is_file():

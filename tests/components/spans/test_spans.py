@@ -9,7 +9,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import scipy.stats
+from tfx.proto import example_gen_pb2
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
 
+from clickwright.components.ingestion.executor import Executor
 from clickwright.components.spans.find_spans import find_spans
 from clickwright.components.spans.laid_spans import LaidSpans
 from clickwright.components.spans.lay_spans import lay_spans
@@ -20,7 +24,7 @@ from clickwright.components.spans.span_record import State
 from clickwright.components.spans.span_request import SpanRequest
 from clickwright.schemas.errors import ClickwrightError, ConfigError, DataError
 from clickwright.schemas.incremental import Incremental
-from clickwright.schemas.spec import SPLITS, FeatureSpec
+from clickwright.schemas.spec import SPLITS, FeatureSpec, GivenSplit
 
 ROWS = 20
 SPLIT_RULES: dict[str, dict[str, Any]] = {
@@ -379,6 +383,43 @@ def test_the_journal_knows_the_last_end_of_each_span(tmp_path: pathlib.Path) -> 
     assert journal.ended(1) is not None
     assert journal.ended(2) is None
     assert journal.newest_blessed() == 1
+
+
+@pytest.mark.parametrize("bad", [1, 2])
+def test_a_bad_row_is_told_with_the_file_of_its_span(
+    bad: int, tmp_path: pathlib.Path
+) -> None:
+    log = Log(tmp_path)
+    log.add(1, 2)
+    path = log.folder / f"span-{bad}/all/part.parquet"
+    table = pq.read_table(path)
+    clicks = [*table["click"].to_pylist()[:-3], 7, 0, 1]
+    pq.write_table(table.set_column(0, "click", pa.array(clicks)), path)
+
+    def ingest() -> None:
+        laid = log.lay()
+        examples = standard_artifacts.Examples()
+        examples.uri = str(tmp_path / "examples")
+        folder = laid.folder / f"span-{laid.choice.newest}"
+        spec = log.spec.model_copy(update={"split": GivenSplit(kind="given")})
+        splits = [
+            example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*")
+            for split in SPLITS
+        ]
+        Executor().Do(
+            {},
+            {"examples": [examples]},
+            {
+                "input_base": str(folder),
+                "input_config": proto_utils.proto_to_json(
+                    example_gen_pb2.Input(splits=splits)
+                ),
+                "feature_spec": spec.model_dump_json(),
+                "log_format": "parquet",
+            },
+        )
+
+    refused(ingest, str(path), "row 18", "Received: 7")
 
 
 def test_a_split_without_rows_is_refused(tmp_path: pathlib.Path) -> None:
