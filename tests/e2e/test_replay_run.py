@@ -14,7 +14,8 @@ from clickwright.components.evaluation.result import read_evaluation
 from clickwright.pipeline.remote.replay.history import History
 from clickwright.schemas.manifest import verify
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+# Some twenty processes, each of which loads TFX.
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(3600)]
 CONFIG: dict[str, Any] = {
     "name": "marketplace",
     "data": {"dataset": "marketplace", "options": {"impressions": 20_000}},
@@ -77,7 +78,8 @@ def root(programs: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     root = elsewhere / "replayed"
-    clickwright(programs, "replay", spec, "--root", root, cwd=elsewhere)
+    replay = ("replay", spec, "--root", root, "--jobs", 2)
+    clickwright(programs, *replay, cwd=elsewhere)
     assert [path.name for path in elsewhere.iterdir()] == ["replayed"]
     return root
 

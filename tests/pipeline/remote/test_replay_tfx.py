@@ -14,7 +14,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from clickwright.pipeline.remote.replay.history import History
 from clickwright.pipeline.remote.replay.replay import replay
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def compile_stock(folder: pathlib.Path) -> pathlib.Path:
