@@ -62,11 +62,21 @@ $(VENV)/.installed: requirements_lock.txt pyproject.toml third_party/tfx_bsl_sql
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/pip install --quiet uv==$(UV_VERSION)
 
-# Names, versions and hashes only; uv.lock would name the registry.
+# Names, versions and hashes only; uv.lock would name the registry. The image has the
+# same versions without the development tools; its GPU variant takes a second file.
+COMPILE := $(UV) pip compile --quiet pyproject.toml --generate-hashes \
+    --no-emit-index-url --custom-compile-command "make lock"
+IMAGE_COMPILE := $(COMPILE) --no-annotate --extra gcs --extra s3 \
+    --python-version 3.13 --python-platform x86_64-manylinux_2_39
+
 lock: | $(UV)
-	$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	$(COMPILE) --group dev --universal --python-version 3.11 \
 	    --output-file requirements_lock.txt
+	$(IMAGE_COMPILE) --constraint requirements_lock.txt \
+	    --output-file docker/requirements.txt
+	$(IMAGE_COMPILE) --extra gpu --constraint docker/requirements.txt \
+	    $$(sed -nE 's/^([a-z0-9.-]+)==.*/--no-emit-package \1/p' docker/requirements.txt) \
+	    --output-file docker/requirements_gpu.txt
 
 clean:
 	rm -rf .cache .venv out .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -63,7 +63,7 @@ class ServingModels:
         from clickwright.models.export import export
         from clickwright.models.item_tables import fill_item_tables
         from clickwright.models.request_rows import RequestRows
-        from clickwright.models.training.run import vocabulary_sizes
+        from clickwright.models.training.trainer_inputs import vocabulary_sizes
         from clickwright.schemas.discretization_plan import DiscretizationPlan
         from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 
@@ -100,7 +100,7 @@ class ServingModels:
         from clickwright.components.item_table.build_table import build_table
         from clickwright.components.transform.component import SpecTransform
         from clickwright.models.item_vocabulary import vocabulary_values
-        from clickwright.models.training.run import vocabulary_sizes
+        from clickwright.models.training.trainer_inputs import vocabulary_sizes
         from clickwright.schemas.metadata import write_schema
 
         generator = LogExampleGen(str(self._prepared), self.spec)

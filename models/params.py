@@ -1,12 +1,17 @@
 """What the parameters of all models have in common."""
 
 import abc
+from typing import ClassVar
 
+from clickwright.models.value_range import Space
 from clickwright.schemas.strict_yaml import StrictModel
 
 
 class ModelParams(StrictModel, abc.ABC):
     """Parameters of a model; every field says where its default comes from."""
+
+    SPACE: ClassVar[Space] = {}
+    """What a search tries for these parameters, beside what bases say."""
 
     @property
     @abc.abstractmethod

@@ -43,6 +43,9 @@ SPEC_KEY = "spec"
 """Key of `custom_config` that holds the spec as JSON."""
 PLAN_KEY = "plan"
 """Key of `custom_config` that holds the discretization plan as JSON."""
+VOCABULARIES_KEY = "vocabularies"
+"""Key of `custom_config` that holds the path of a JSON file of earlier vocabularies, a
+list of values a feature, which the learned ones go on from; absent for none."""
 MISSING_LABEL = -1.0
 SAMPLE_WEIGHT = "sample_weight"
 GROUP_KEY = "group_key"
@@ -69,7 +72,8 @@ def preprocessing_fn(
         inputs: raw columns by name; scalars dense `[batch]` or sparse
             `[batch, <=1]`, lists sparse `[batch, longest]`.
         custom_config: `spec` holds the feature spec as JSON, `plan` the
-            discretization plan, which a spec without numeric features needs not.
+            discretization plan, which a spec without numeric features needs not;
+            `vocabularies` the path of earlier vocabularies, if there are any.
 
     Returns:
         Model inputs (ids int64, values float32, NaN where the plan leaves a missing
@@ -78,7 +82,7 @@ def preprocessing_fn(
         them.
     """
     spec = FeatureSpec.model_validate_json(custom_config[SPEC_KEY])
-    lookups = _lookups(spec, inputs)
+    lookups = _lookups(spec, inputs, custom_config.get(VOCABULARIES_KEY))
     scalings = _scalings(spec, custom_config)
     outputs: dict[str, tf.Tensor] = {}
     for name, feature in spec.features.items():
@@ -118,7 +122,9 @@ def _scalings(
     return {name: field.scaling for name, field in plan.fields.items()}
 
 
-def _lookups(spec: FeatureSpec, inputs: Mapping[str, Column]) -> dict[str, Lookup]:
+def _lookups(
+    spec: FeatureSpec, inputs: Mapping[str, Column], known: str | None
+) -> dict[str, Lookup]:
     """Returns the function from values to ids of each feature that owns a vocabulary.
 
     Learned vocabularies are counted here, each on its owner's column alone;
@@ -136,7 +142,9 @@ def _lookups(spec: FeatureSpec, inputs: Mapping[str, Column]) -> dict[str, Looku
         assets = tft.experimental.ptransform_analyzer(
             [_to_string(_values(inputs[spec.column_of(name)])) for name in learned],
             VocabularyAnalyzer(
-                list(learned), [vocabulary.min_count for vocabulary in learned.values()]
+                list(learned),
+                [vocabulary.min_count for vocabulary in learned.values()],
+                known,
             ),
             output_dtypes=[tf.string] * len(learned),
             output_shapes=[[]] * len(learned),

@@ -19,8 +19,10 @@ from clickwright.pipeline.command_options import RootOption, show_error
 from clickwright.pipeline.demo.command import demo_traffic
 from clickwright.pipeline.events_commands import events_app
 from clickwright.pipeline.ope_command import ope
+from clickwright.pipeline.remote.commands import compile_, replay, submit
 from clickwright.pipeline.route_command import route
 from clickwright.pipeline.serving_flags import ServingFlags
+from clickwright.pipeline.tune_command import tune
 from clickwright.schemas.errors import ClickwrightError
 
 app = typer.Typer(
@@ -67,6 +69,14 @@ OutOption = Annotated[
     pathlib.Path | None,
     typer.Option(help="Folder for everything a run writes.  [default: out/<name>]"),
 ]
+SpanOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the log lies in spans: `latest`, a number such as `14`, or a range "
+        "such as `8..14` for a cold start on these.",
+        show_default="the latest",
+    ),
+]
 ModelArgument = Annotated[str, typer.Argument(help="Name that the server answers to.")]
 LabelOption = Annotated[
     Literal["stable", "canary"],
@@ -79,6 +89,7 @@ def run(
     config: ConfigOption,
     data: DataOption = None,
     out: OutOption = None,
+    span: SpanOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print summary.json on standard output.")
     ] = False,
@@ -92,11 +103,19 @@ def run(
     goes on from its last epoch. A person watches standard error; results go to
     standard output.
 
+    With `incremental` in the configuration the log lies in spans, and training goes on
+    from the blessed model with what that has not seen.
+
     Example: clickwright run -c configs/frappe_deepfm.yaml --data ../shared/data/frappe
+
+    A new day: clickwright run -c shop.yaml --span latest
     """
     from clickwright.pipeline import run as runner
 
-    results = [runner.run(path, data=data, out=out, verbose=verbose) for path in config]
+    results = [
+        runner.run(path, data=data, out=out, span=span, verbose=verbose)
+        for path in config
+    ]
     if as_json:
         summaries = [result.summary for result in results]
         shown = summaries[0] if len(summaries) == 1 else summaries
@@ -106,7 +125,43 @@ def run(
 
 
 @app.command()
-def plan(config: ConfigOption, data: DataOption = None, out: OutOption = None) -> None:
+def backfill(
+    config: Annotated[
+        pathlib.Path, typer.Option("--config", "-c", help="YAML of the runs.")
+    ],
+    spans: Annotated[str, typer.Option(help="First and last span, such as `1..14`.")],
+    data: DataOption = None,
+    out: OutOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summaries of the runs.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the libraries print.")
+    ] = False,
+) -> None:
+    """Run the pipeline on many spans, in order, each from the model before it.
+
+    Give the same command again to go on after a failure: spans that are done are left
+    out.
+
+    Example: clickwright backfill -c shop.yaml --spans 1..14
+    """
+    from clickwright.pipeline import backfill as backfill_
+
+    summaries = backfill_.backfill(config, spans, data=data, out=out, verbose=verbose)
+    if as_json:
+        sys.stdout.write(json.dumps(summaries, indent=2) + "\n")
+    else:
+        backfill_.show(summaries, rich.console.Console())
+
+
+@app.command()
+def plan(
+    config: ConfigOption,
+    data: DataOption = None,
+    out: OutOption = None,
+    span: SpanOption = None,
+) -> None:
     """Show what a run would do: steps, what is cached, table sizes and memory.
 
     Nothing is written and no data are read beyond counting values.
@@ -115,7 +170,7 @@ def plan(config: ConfigOption, data: DataOption = None, out: OutOption = None) -
 
     console = rich.console.Console()
     for path in config:
-        planner.show(planner.make_plan(path, data=data, out=out), console)
+        planner.show(planner.make_plan(path, data, out, span), console)
 
 
 @app.command()
@@ -452,8 +507,12 @@ def serve(
 
 
 app.command()(route)
+app.command("compile")(compile_)
+app.command()(submit)
+app.command()(replay)
 app.command()(ope)
 app.command()(demo_traffic)
+app.command()(tune)
 
 
 @app.command()

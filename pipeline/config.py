@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import pathlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -16,15 +17,26 @@ from clickwright.components.experiment.template import ExperimentTemplate
 from clickwright.components.item_table.checks import check_item_features
 from clickwright.components.publisher.release_record import CANARY, STABLE, Label
 from clickwright.components.serving_validator.params import ServingParams
+from clickwright.components.tuner.objective import objective_of
+from clickwright.components.tuner.params import TunerParams
+from clickwright.components.tuner.space import search_space
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.published.boards import preset
 from clickwright.models.training.training_params import TRAINING_PARAMS
+from clickwright.pipeline.remote.remote_config import RemoteConfig
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.datasets import source_class
 from clickwright.schemas.errors import ConfigError, did_you_mean
+from clickwright.schemas.incremental import Incremental
 from clickwright.schemas.source import Source
-from clickwright.schemas.spec import FeatureSpec, Name, load_spec
+from clickwright.schemas.spec import (
+    FeatureSpec,
+    GivenSplit,
+    Name,
+    TimeSplit,
+    load_spec,
+)
 from clickwright.schemas.strict_yaml import StrictModel
 
 LogFormat = Literal["parquet", "csv", "tfrecord"]
@@ -118,6 +130,9 @@ class RunConfig(StrictModel):
     training: dict[str, Any] = Field(default_factory=dict)
     numeric_search: dict[str, Any] = Field(default_factory=dict)
     """How encoders are compared for numeric features with `encoder: auto`."""
+    tuner: dict[str, Any] | None = None
+    """How parameters of model and training are searched for before the training;
+    absent where they are not. See `TunerParams`."""
     export: dict[str, Any] = Field(default_factory=dict)
     """What is done to the trained model before it is exported."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -125,8 +140,13 @@ class RunConfig(StrictModel):
     """How a blessed model is tried in a model server before it is published."""
     publish: PublishConfig = PublishConfig()
     experiment: ExperimentConfig | None = None
+    incremental: Incremental | None = None
+    """How the model goes from span to span; absent for a log without spans, or where
+    only the latest span counts."""
     beam_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Worker processes for Beam; more than one pays only from millions of rows."""
+    remote: RemoteConfig | None = None
+    """How the run is compiled for Vertex AI or Kubeflow."""
 
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -135,33 +155,55 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 class LoadedConfig:
     """A run's configuration, with everything it names found and validated.
 
+    Args:
+        path: the YAML file.
+        tuner: makes a search of it, in front of which these fields of its section
+            `tuner` come; None for the run as it stands.
+
     Attributes:
         path: the YAML file.
         text: its content.
         run: the validated content.
         source: the data set that it names, with its options; None for own files.
-        spec: the feature spec of its data.
+        spec: the feature spec of its data. With `incremental` its splits are given:
+            which rows of which spans are in each is settled before ingestion.
+        log_spec: the same, with the spec's own rule for splits.
         thresholds: what its model must reach.
         search: how encoders are compared; None where no feature asks for it.
+        tuner: how parameters are searched for; None where they are not.
         experiment: how a published version is tried online; None where it is not.
-        sha256: digest of the validated content, without the experiment, and of the
-            spec; stable against comments and key order.
+        sha256: digest of the validated content, without `experiment` and `remote`,
+            and of the spec; stable against comments and key order.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(
+        self, path: pathlib.Path, tuner: Mapping[str, Any] | None = None
+    ) -> None:
         self.path = path
         self.run = _with_preset(strict_yaml.load(RunConfig, path), path)
+        if tuner is not None:
+            section = {**(self.run.tuner or {}), **tuner}
+            self.run = self.run.model_copy(update={"tuner": section})
+        self._alone = tuner is not None
         self.source: Source | None = None
         self.text = path.read_text(encoding="utf-8")
         self._check_parts()
         self.spec = self._load_spec()
+        self.log_spec = self.spec
+        if self.run.incremental is None:
+            self._check_whole()
+        else:
+            self._check_spans()
+            given = GivenSplit(kind="given")
+            self.spec = self.spec.model_copy(update={"split": given})
         self.search = self._search()
+        self.tuner = self._tuner()
         self.event_files()
         check_item_features(self.spec)
         self.item_files()
         self.experiment = self._experiment()
-        # The model does not hang on how it is tried later.
-        content = self.run.model_dump_json(exclude={"experiment"})
+        # The model does not hang on where it is made, nor on how it is tried later.
+        content = self.run.model_dump_json(exclude={"experiment", "remote"})
         digest = hashlib.sha256(content.encode())
         digest.update(self.spec.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
@@ -172,9 +214,19 @@ class LoadedConfig:
         return bool(self.spec.numeric_features())
 
     @property
+    def incremental(self) -> Incremental:
+        """How the model goes from span to span; the defaults where it does not."""
+        return self.run.incremental or Incremental()
+
+    @property
     def serving_name(self) -> str:
         """Name under which the model is published."""
         return self.run.publish.model_name or self.run.name
+
+    @property
+    def remote_name(self) -> str:
+        """Name of the pipeline on Vertex AI or Kubeflow, which know no `_`."""
+        return self.run.name.lower().replace("_", "-")
 
     @property
     def off_policy(self) -> OffPolicyGate | None:
@@ -239,12 +291,53 @@ class LoadedConfig:
             raise ConfigError("`data.spec` is missing.", where=str(self.path))
         return load_spec(self.path.parent / data.spec)
 
+    def _check_whole(self) -> None:
+        if self.source is not None and self.source.in_spans:
+            raise ConfigError(
+                "The log lies in spans, and the run does not go by spans.",
+                where=str(self.path),
+                fix="say `incremental: {}`, or leave out `by_day` under `data.options`",
+            )
+
+    def _check_spans(self) -> None:
+        rule = self.log_spec.split
+        if isinstance(rule, TimeSplit) and rule.valid is None:
+            raise ConfigError(
+                "`incremental` needs a split that moves on with the spans. Received: "
+                "fixed times.",
+                where=f"feature spec `{self.spec.name}`, `split`",
+                fix="give the shares `valid` and `test` in place of `valid_from` and "
+                "`test_from`",
+            )
+        if registry.entry(self.run.model.name).task != "click":
+            raise ConfigError(
+                f"`incremental` belongs to click models; `{self.run.model.name}` is for "
+                f"{registry.entry(self.run.model.name).task}.",
+                where=str(self.path),
+                fix="leave out `incremental`",
+            )
+        if self.source is not None and not self.source.in_spans:
+            raise ConfigError(
+                f"`incremental` needs data in spans, which `{self.source.name}` has not.",
+                where=f"{self.path}: incremental",
+                fix="leave out `incremental`; for `marketplace` give "
+                "`options: {by_day: true}` under `data`",
+            )
+
     def _search(self) -> SearchParams | None:
         section = "numeric_search"
         given = strict_yaml.parse(
             SearchParams, self.run.numeric_search, f"{self.path}: {section}"
         )
         if any(f.encoder == "auto" for f in self.spec.numeric_features().values()):
+            if self.run.incremental is not None and self.run.incremental.warm_start:
+                raise ConfigError(
+                    "A feature has `encoder: auto`, and training goes on from earlier "
+                    "models, whose encoders stay.",
+                    where=f"feature spec `{self.spec.name}`",
+                    fix="state the encoder that a search has found, or set "
+                    "`incremental.warm_start: false`",
+                )
             return given
         if self.run.numeric_search:
             raise ConfigError(
@@ -254,6 +347,33 @@ class LoadedConfig:
                 fix=f"say `encoder: auto` of a numeric feature, or leave out `{section}`",
             )
         return None
+
+    def _tuner(self) -> TunerParams | None:
+        run, section = self.run, "tuner"
+        if run.tuner is None:
+            return None
+        where = f"{self.path}: {section}"
+        params = strict_yaml.parse(TunerParams, run.tuner, where)
+        task = registry.entry(run.model.name).task
+        training = strict_yaml.parse(TRAINING_PARAMS[task], run.training, "training")
+        search_space(run.model.name, run.model.params, run.training, params, where)
+        objective_of(params, training, where)
+        if params.max_rows is not None and task != "click":
+            raise ConfigError(
+                f"`max_rows` belongs to click models; `{run.model.name}` is for "
+                f"{task}.",
+                where=where,
+                fix="leave out `max_rows`",
+            )
+        if run.incremental and run.incremental.warm_start and not self._alone:
+            raise ConfigError(
+                "A model that goes on from its parent keeps the parent's parameters: "
+                "there is nothing to search for.",
+                where=where,
+                fix="leave out `tuner`, and take what `clickwright tune` finds into the "
+                "configuration; or say `incremental.warm_start: false`",
+            )
+        return params
 
     def _experiment(self) -> ExperimentTemplate | None:
         section = self.run.experiment

@@ -77,14 +77,17 @@ class RunConsole(logging.Handler):
         progress.addHandler(self)
         progress.setLevel(logging.INFO)
 
-    def stop(self, state: str, rows: int | None = None) -> None:
-        """Ends the line; `rows` overrides what was heard last."""
+    def stop(
+        self, state: str, rows: int | None = None, seconds: float | None = None
+    ) -> None:
+        """Ends the line; `rows` and `seconds` override what was heard and measured."""
         progress.removeHandler(self)
         if self._live is not None:
             self._live.stop()
             self._live = None
         mark, style = _MARKS[state]
-        seconds = time.monotonic() - self._started
+        if seconds is None:
+            seconds = time.monotonic() - self._started
         shown = self.rows if rows is None else rows
         line = rich.text.Text()
         line.append(f"{mark} ", style)

@@ -5,14 +5,23 @@ import hashlib
 import pathlib
 from collections.abc import Iterable, Mapping
 
+from clickwright.components.source.prepared_files import ITEMS_FILE
+from clickwright.components.spans.find_spans import find_spans
+from clickwright.components.spans.laid_spans import LaidSpans
+from clickwright.components.spans.lay_spans import lay_spans
+from clickwright.components.spans.span_folder import SpanFolder
+from clickwright.components.spans.span_journal import SpanJournal
+from clickwright.components.spans.span_request import SpanRequest
 from clickwright.pipeline.config import LoadedConfig, LogFormat
 from clickwright.pipeline.paths import RunPaths
 from clickwright.schemas.errors import ConfigError, DataError
-from clickwright.schemas.source import Source, read_prepared
+from clickwright.schemas.source import (
+    PreparedData,
+    Source,
+    progress,
+    read_prepared,
+)
 from clickwright.schemas.spec import SPLITS, GivenSplit, ImageVectors
-
-ITEMS_FILE = "items.parquet"
-"""Item data beside the splits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +51,8 @@ class InputFiles:
         rows: rows of all splits, where they are known beforehand.
         bayes: what an oracle that knows the truth reaches, by split (simulated data).
         items: item data by entity.
+        spans: which spans of the log these rows come from; None for a run without
+            `incremental`.
     """
 
     folder: pathlib.Path
@@ -53,6 +64,7 @@ class InputFiles:
     rows: int | None = None
     bayes: Mapping[str, Mapping[str, float]] | None = None
     items: Mapping[str, ItemFiles] = dataclasses.field(default_factory=dict)
+    spans: LaidSpans | None = None
 
     def item_fingerprints(self) -> dict[str, str]:
         """The fingerprint of each entity's item data."""
@@ -60,7 +72,10 @@ class InputFiles:
 
 
 def find_input(
-    config: LoadedConfig, data: pathlib.Path | None, paths: RunPaths
+    config: LoadedConfig,
+    data: pathlib.Path | None,
+    paths: RunPaths,
+    span: SpanRequest | None = None,
 ) -> InputFiles:
     """Prepares the data set's Parquet, or finds the user's own files.
 
@@ -68,57 +83,155 @@ def find_input(
         config: the run's configuration.
         data: `--data`, which takes precedence over the configuration's `data.path`.
         paths: prepared Parquet goes below these.
+        span: `--span`; the latest when None, where the run goes by spans.
 
     Raises:
         ClickwrightError: raw files or item data are absent or broken, or no folder was
-            given.
+            given; or the spans cannot be learned from, see `find_spans`.
     """
+    _check_request(config, span)
     found = _find_source(config, data)
     if found is None:
         files = _own_files(config, data)
+        if config.run.incremental is not None:
+            files = _lay(config, files, _plan_spans(config, files.folder, paths, span))
         _check_items(config, files.items)
         return files
     source, raw = found
     prepared = source.prepare(raw, paths.data)
     items = _items(config, prepared.directory, prepared.fingerprint)
     _check_items(config, items)
-    return InputFiles(
+    files = InputFiles(
         prepared.directory,
         prepared.splits,
         _with_events(config, prepared.fingerprint),
         reused=prepared.reused,
         rows=sum(prepared.rows.values()),
-        bayes=source.bayes_metrics(prepared),
         items=items,
+    )
+    if config.run.incremental is None:
+        return dataclasses.replace(files, bayes=source.bayes_metrics(prepared))
+    plan = _plan_spans(config, prepared.directory, paths, span)
+    files = _lay(config, files, plan)
+    return dataclasses.replace(
+        files,
+        reused=files.reused and prepared.reused,
+        bayes=_bayes_of_newest(source, prepared, plan),
     )
 
 
 def locate_input(
-    config: LoadedConfig, data: pathlib.Path | None, paths: RunPaths
+    config: LoadedConfig,
+    data: pathlib.Path | None,
+    paths: RunPaths,
+    span: SpanRequest | None = None,
 ) -> InputFiles:
     """Tells what `find_input` would give, without writing; `folder` may not be there.
 
     Raises:
-        ClickwrightError: raw files are absent or broken, or no folder was given.
+        ClickwrightError: as `find_input`, as far as it can be told.
+    """
+    _check_request(config, span)
+    found = _find_source(config, data)
+    if found is None:
+        files = _own_files(config, data)
+    else:
+        source, raw = found
+        folder = source.directory(raw, paths.data)
+        if not folder.is_dir():
+            own = source.fingerprint(raw)
+            items = _items(config, folder, own)
+            return InputFiles(folder, ("all",), _with_events(config, own), items=items)
+        prepared = read_prepared(folder)
+        files = InputFiles(
+            folder,
+            prepared.splits,
+            _with_events(config, prepared.fingerprint),
+            reused=prepared.reused,
+            rows=sum(prepared.rows.values()),
+            items=_items(config, folder, prepared.fingerprint),
+        )
+    if config.run.incremental is None:
+        return files
+    return _of_spans(config, files, _plan_spans(config, files.folder, paths, span))
+
+
+def span_folder(
+    config: LoadedConfig, data: pathlib.Path | None, paths: RunPaths
+) -> SpanFolder:
+    """The log of a run that goes by spans; simulated where it is not there yet.
+
+    Raises:
+        ClickwrightError: it cannot be prepared, or no folder was given.
     """
     found = _find_source(config, data)
     if found is None:
-        return _own_files(config, data)
+        return SpanFolder(_own_folder(config, data))
     source, raw = found
-    folder = source.directory(raw, paths.data)
-    if not folder.is_dir():
-        own = source.fingerprint(raw)
-        items = _items(config, folder, own)
-        return InputFiles(folder, ("all",), _with_events(config, own), items=items)
-    prepared = read_prepared(folder)
-    return InputFiles(
-        folder,
-        prepared.splits,
-        _with_events(config, prepared.fingerprint),
-        reused=prepared.reused,
-        rows=sum(prepared.rows.values()),
-        items=_items(config, folder, prepared.fingerprint),
+    return SpanFolder(source.prepare(raw, paths.data).directory)
+
+
+def _check_request(config: LoadedConfig, span: SpanRequest | None) -> None:
+    if span is not None and config.run.incremental is None:
+        raise ConfigError(
+            "`--span` is given, and the run does not go by spans.",
+            where=str(config.path),
+            fix="say `incremental: {}` in the configuration, or leave out `--span`",
+        )
+
+
+def _plan_spans(
+    config: LoadedConfig,
+    folder: pathlib.Path,
+    paths: RunPaths,
+    span: SpanRequest | None,
+) -> LaidSpans:
+    return find_spans(
+        SpanFolder(folder),
+        config.log_spec,
+        config.incremental,
+        span or SpanRequest(),
+        SpanJournal.read(paths.spans),
+        paths.data,
     )
+
+
+def _lay(config: LoadedConfig, files: InputFiles, plan: LaidSpans) -> InputFiles:
+    laid = lay_spans(
+        plan,
+        SpanFolder(files.folder),
+        config.log_spec,
+        config.incremental.reservoir,
+        file_format=files.format,
+    )
+    progress.info("%s", laid.choice, extra={"detail": str(laid.choice)})
+    return _of_spans(config, files, laid)
+
+
+def _of_spans(config: LoadedConfig, files: InputFiles, laid: LaidSpans) -> InputFiles:
+    """The rows of the spans chosen, in place of the whole log."""
+    items = files.items
+    if config.source is None and (laid.source / ITEMS_FILE).exists():
+        items = _items(config, laid.source)  # what was sold by then
+    return dataclasses.replace(
+        files,
+        folder=laid.folder,
+        splits=SPLITS,
+        fingerprint=_with_events(config, laid.fingerprint),
+        format="parquet",
+        span=True,
+        reused=laid.reused,
+        rows=sum(laid.rows.values()) or None,
+        items=items,
+        spans=laid,
+    )
+
+
+def _bayes_of_newest(
+    source: Source, prepared: PreparedData, plan: LaidSpans
+) -> dict[str, dict[str, float]] | None:
+    """What an oracle scores on the newest span, whose rows are divided by its rule."""
+    return source.bayes_metrics(dataclasses.replace(prepared, directory=plan.source))
 
 
 def _find_source(
@@ -142,7 +255,7 @@ def _find_source(
     return source, folder
 
 
-def _own_files(config: LoadedConfig, data: pathlib.Path | None) -> InputFiles:
+def _own_folder(config: LoadedConfig, data: pathlib.Path | None) -> pathlib.Path:
     folder = _folder(config, data)
     if folder is None:
         raise ConfigError(
@@ -150,6 +263,11 @@ def _own_files(config: LoadedConfig, data: pathlib.Path | None) -> InputFiles:
             where=str(config.path),
             fix="give the folder of the files with --data",
         )
+    return folder
+
+
+def _own_files(config: LoadedConfig, data: pathlib.Path | None) -> InputFiles:
+    folder = _own_folder(config, data)
     items = _items(config, folder)
     # The item data are of another component: new vectors are no new log.
     apart = {file for item in items.values() for file in _files(item.path)}

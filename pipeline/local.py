@@ -23,6 +23,8 @@ _STATES: dict[int, State] = {
     metadata_store_pb2.Execution.CACHED: "cached",
 }
 _logger = logging.getLogger(__name__)
+_OLD_TYPES = ("AutoDisReport", "DiscretizationPlan", "Experiment", "ItemTable")
+"""Names of our artifact types before they could stand in a compiled pipeline."""
 _RUN_ID_PARAMETER = "pipeline-run-id"
 
 
@@ -81,16 +83,20 @@ class LocalRunner(LocalDagRunner):
     Args:
         observer: hears when nodes start and end.
         run_id: id of the run in ML Metadata.
+        until: the last node to run, after those that it waits for; None for all.
 
     Attributes:
         outcomes: nodes that ended so far, in order.
         graph: every node of the pipeline, in topological order.
     """
 
-    def __init__(self, observer: Observer, run_id: str) -> None:
+    def __init__(
+        self, observer: Observer, run_id: str, until: str | None = None
+    ) -> None:
         super().__init__()
         self._observer = observer
         self._run_id = run_id
+        self._until = until
         self.outcomes: list[NodeOutcome] = []
         self.graph: dict[str, GraphNode] = {}
 
@@ -117,8 +123,18 @@ class LocalRunner(LocalDagRunner):
                 info.type.name.rsplit(".", 1)[-1],
                 tuple(node.pipeline_node.upstream_nodes),
             )
+        wanted = self.graph if self._until is None else self._before(self._until)
         for node in pipeline.nodes:
+            if node.pipeline_node.node_info.id not in wanted:
+                continue
             self._run_node(pipeline, node.pipeline_node, deployment, connection)
+
+    def _before(self, name: str) -> set[str]:
+        """A node and all that it waits for."""
+        found = {name}
+        for node in self.graph[name].upstream:
+            found |= self._before(node)
+        return found
 
     def _run_node(
         self,
@@ -202,6 +218,34 @@ def close_interrupted(database: pathlib.Path, pipeline_root: pathlib.Path) -> li
     if closed:
         _logger.info("Closed the executions of a killed run: %s", closed)
     return closed
+
+
+def retire_old_types(database: pathlib.Path) -> int:
+    """Keeps what was made under the old names of our artifact types from the cache.
+
+    TFX's cache does not look at the types of outputs, and what reads them finds none of
+    the type that it asks for. Their components run once more instead.
+
+    Returns:
+        How many artifacts were retired.
+    """
+    if not database.exists():
+        return 0
+    store = metadata_store.MetadataStore(
+        metadata.sqlite_metadata_connection_config(str(database))
+    )
+    old = [
+        artifact
+        for name in _OLD_TYPES
+        for artifact in store.get_artifacts_by_type(name)
+        if artifact.state == metadata_store_pb2.Artifact.LIVE
+    ]
+    for artifact in old:
+        artifact.state = metadata_store_pb2.Artifact.DELETED
+    if old:
+        store.put_artifacts(old)
+        _logger.info("Retired %d artifacts of an older version", len(old))
+    return len(old)
 
 
 def _state(

@@ -9,8 +9,12 @@ from clickwright.schemas.errors import MachineError
 
 
 @contextlib.contextmanager
-def exclusive(out: pathlib.Path) -> Iterator[None]:
+def exclusive(out: pathlib.Path, option: str = "--out") -> Iterator[None]:
     """Holds the output folder: two runs in one folder would undo each other.
+
+    Args:
+        out: the folder; it is made.
+        option: what names another one, for messages.
 
     Raises:
         MachineError: the folder cannot be written, or another run holds it.
@@ -22,7 +26,7 @@ def exclusive(out: pathlib.Path) -> Iterator[None]:
         raise MachineError(
             f"The output folder cannot be written: {error.strerror or error}.",
             where=str(out),
-            fix="give another folder with --out, or change the rights of this one",
+            fix=f"give another folder with {option}, or change the rights of this one",
         ) from error
     with lock:
         try:
@@ -31,6 +35,6 @@ def exclusive(out: pathlib.Path) -> Iterator[None]:
             raise MachineError(
                 "Another run is writing into the output folder.",
                 where=str(out),
-                fix="wait for it to end, or give another folder with --out",
+                fix=f"wait for it to end, or give another folder with {option}",
             ) from error
         yield

@@ -48,6 +48,16 @@ class RunPaths:
         return self.out / "steps.json"
 
     @property
+    def spans(self) -> pathlib.Path:
+        """The journal of spans."""
+        return self.out / "spans.jsonl"
+
+    @property
+    def tuning(self) -> pathlib.Path:
+        """Report of the last search for parameters."""
+        return self.out / "tuning.html"
+
+    @property
     def summary(self) -> pathlib.Path:
         """The last run in figures."""
         return self.out / "summary.json"

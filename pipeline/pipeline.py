@@ -1,33 +1,25 @@
 """The DAG: wiring alone; every decision lies in the configuration or a component."""
 
-import pathlib
-
 from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_node
-from tfx.orchestration import metadata
 
 from clickwright.components.discretizer.component import Discretizer
 from clickwright.components.encoder_search.component import EncoderSearch
-from clickwright.components.evaluation.champion import Champion
 from clickwright.components.evaluation.component import ModelEvaluator
 from clickwright.components.evaluation.retrieval_component import RetrievalEvaluator
 from clickwright.components.evaluation.retrieval_thresholds import RetrievalThresholds
 from clickwright.components.experiment.component import ExperimentGen
-from clickwright.components.ingestion.component import LogExampleGen
-from clickwright.components.inspection.artifacts import AutoDisReport
 from clickwright.components.inspection.component import NumericInspector
-from clickwright.components.inspection.previous_report import PreviousReport
-from clickwright.components.item_table.component import ItemTableGen
 from clickwright.components.publisher.component import Publisher
 from clickwright.components.serving_validator.component import ServingValidator
 from clickwright.components.transform.component import SpecTransform
-from clickwright.components.validation.baseline import PreviousGoodStatistics
+from clickwright.components.tuner.component import Tuner
 from clickwright.components.validation.component import DataValidator
 from clickwright.models import registry
 from clickwright.pipeline.config import LoadedConfig
-from clickwright.pipeline.inputs import InputFiles
-from clickwright.pipeline.paths import RunPaths
+from clickwright.pipeline.outcome import Outcome
+from clickwright.pipeline.site import Site
 
 RUN_FN = "clickwright.models.training.run.run_fn"
 SIGNATURES = {
@@ -37,70 +29,43 @@ SIGNATURES = {
 """What a published model offers, by its task."""
 
 
-def create_pipeline(
-    config: LoadedConfig, files: InputFiles, paths: RunPaths, schema: pathlib.Path
-) -> tfx.dsl.Pipeline:
+def create_pipeline(config: LoadedConfig, site: Site) -> tfx.dsl.Pipeline:
     """Wires the components of one run.
 
     Args:
         config: the run's configuration.
-        files: the log to ingest.
-        paths: where artifacts, metadata and published models go.
-        schema: the TF Metadata schema that was derived from the spec.
+        site: where it runs.
     """
     run, spec = config.run, config.spec
 
-    example_gen = LogExampleGen(
-        str(files.folder),
-        spec,
-        files.splits,
-        files.format,
-        files.span,
-        {name: str(path) for name, path in config.event_files().items()},
-    )
-    examples = example_gen.outputs["examples"]
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=str(schema))
-    schema_channel = schema_gen.outputs["schema"]
+    examples = site.examples()
+    schema_channel = site.schema()
     # With the schema, so that integer ids are counted as names, not as numbers:
     # their drift is invisible otherwise.
     statistics_gen = tfx.components.StatisticsGen(
         examples=examples, schema=schema_channel
     )
     statistics = statistics_gen.outputs["statistics"]
-    previous_statistics = tfx.dsl.Resolver(
-        strategy_class=PreviousGoodStatistics,
-        statistics=statistics,
-        baseline_statistics=tfx.dsl.Channel(
-            type=tfx.types.standard_artifacts.ExampleStatistics
-        ),
-    ).with_id("PreviousStatistics")
     validator = DataValidator(
         statistics,
         schema_channel,
-        previous_statistics.outputs["baseline_statistics"],
-        source=str(files.folder),
+        site.previous_statistics(statistics),
+        source=site.origin,
     )
 
+    base_model = site.base_model()
     numeric: list[base_node.BaseNode] = []
     plan: types.BaseChannel | None = None
     if config.numeric:
-        discretizer = Discretizer(examples, statistics, schema_channel, spec)
+        discretizer = Discretizer(
+            examples, statistics, schema_channel, spec, base_model
+        )
         discretizer.add_upstream_node(validator)
         plan = discretizer.outputs["plan"]
         numeric.append(discretizer)
-    transform = SpecTransform(examples, schema_channel, spec, plan)
+    transform = SpecTransform(examples, schema_channel, spec, plan, base_model)
     transform.add_upstream_node(validator)
-    hyperparameters: types.BaseChannel | None = None
-    item_tables: list[base_node.BaseNode] = []
-    if files.items:
-        item_table = ItemTableGen(
-            transform.outputs["transform_graph"],
-            spec,
-            {entity: item.path for entity, item in files.items.items()},
-            files.item_fingerprints(),
-        )
-        hyperparameters = item_table.outputs["hyperparameters"]
-        item_tables.append(item_table)
+    hyperparameters = site.item_tables(transform.outputs["transform_graph"])
     model_config = run.model.model_dump(mode="json")
     if plan is not None and config.search is not None:
         search = EncoderSearch(
@@ -111,57 +76,66 @@ def create_pipeline(
             model=model_config,
             training=run.training,
             search=config.search,
-            checkpoint_dir=str(paths.checkpoints),
+            checkpoint_dir=site.checkpoints,
             hyperparameters=hyperparameters,
         )
         plan = search.outputs["plan"]
         hyperparameters = search.outputs["hyperparameters"]
         numeric.append(search)
+    tuners: list[base_node.BaseNode] = []
+    if config.tuner is not None:
+        tuner = Tuner(
+            transform.outputs["transformed_examples"],
+            transform.outputs["transform_graph"],
+            spec=spec,
+            model=model_config,
+            training=run.training,
+            tuner=config.tuner,
+            checkpoint_dir=site.checkpoints,
+            hyperparameters=hyperparameters,
+        )
+        site.lend_item_tables(tuner)
+        hyperparameters = tuner.outputs["best_hyperparameters"]
+        tuners.append(tuner)
     trainer = tfx.components.Trainer(
         run_fn=RUN_FN,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         hyperparameters=hyperparameters,
+        base_model=base_model,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["valid"]),
         custom_config={
             "spec": spec.model_dump_json(),
             "model": model_config,
             "training": run.training,
-            "checkpoint_dir": str(paths.checkpoints),
+            "checkpoint_dir": site.checkpoints,
             "export": run.export,
+            "incremental": run.incremental and run.incremental.model_dump(mode="json"),
         },
     )
+    site.lend_item_tables(trainer)
     model = trainer.outputs["model"]
+    report: types.BaseChannel | None = None
     if plan is not None:
-        previous_report = tfx.dsl.Resolver(
-            strategy_class=PreviousReport,
-            examples=examples,
-            previous_report=tfx.dsl.Channel(type=AutoDisReport),
-        ).with_id("PreviousReport")
         inspector = NumericInspector(
             examples,
             plan,
             model,
             trainer.outputs["model_run"],
-            previous_report.outputs["previous_report"],
+            site.previous_report(examples),
             feature_spec=spec,
         )
-        numeric += [previous_report, inspector]
+        report = inspector.outputs["report"]
+        numeric.append(inspector)
 
-    champion = tfx.dsl.Resolver(
-        strategy_class=Champion,
-        model=model,
-        baseline_model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-        infra_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.InfraBlessing),
-    ).with_id("LatestBlessedModel")
+    baseline_model = site.champion(model)
     evaluator: base_node.BaseNode
     if isinstance(config.thresholds, RetrievalThresholds):
         evaluator = RetrievalEvaluator(
             examples=examples,
             model=model,
-            baseline_model=champion.outputs["baseline_model"],
+            baseline_model=baseline_model,
             feature_spec=spec,
             thresholds=config.thresholds,
         ).with_id(ModelEvaluator.__name__)
@@ -169,7 +143,7 @@ def create_pipeline(
         evaluator = ModelEvaluator(
             examples=examples,
             model=model,
-            baseline_model=champion.outputs["baseline_model"],
+            baseline_model=baseline_model,
             feature_spec=spec,
             thresholds=config.thresholds,
             ablations=run.evaluation.ablations,
@@ -181,7 +155,7 @@ def create_pipeline(
     if run.serving.enabled:
         serving_validator = ServingValidator(
             model,
-            champion.outputs["baseline_model"],
+            baseline_model,
             evaluator.outputs["blessing"],
             signatures=signatures,
             params=run.serving,
@@ -192,12 +166,13 @@ def create_pipeline(
         model,
         evaluator.outputs["blessing"],
         infra_blessing,
-        destination=paths.serving_root(run.publish.directory),
+        destination=site.destination,
         model_name=config.serving_name,
         keep=run.publish.keep,
         label=run.publish.label,
         signatures=signatures,
         provenance={"config_sha256": config.sha256},
+        local=site.local,
     )
     experiments: list[base_node.BaseNode] = []
     if config.experiment is not None:
@@ -209,33 +184,38 @@ def create_pipeline(
                 evaluator.outputs["evaluation"],
                 evaluator.outputs["blessing"],
                 template=config.experiment,
-                destination=paths.serving_root(run.publish.directory),
+                destination=site.destination,
             )
         )
 
+    site.conclude(
+        Outcome(
+            statistics=statistics,
+            model=model,
+            blessing=evaluator.outputs["blessing"],
+            infra_blessing=infra_blessing,
+            report=report,
+            last=publisher,
+        )
+    )
     return tfx.dsl.Pipeline(
-        pipeline_name=run.name,
-        pipeline_root=str(paths.artifacts),
+        pipeline_name=site.pipeline_name,
+        pipeline_root=site.root,
         components=[
-            example_gen,
-            schema_gen,
+            *site.nodes,
             statistics_gen,
-            previous_statistics,
             validator,
             transform,
             trainer,
-            champion,
             evaluator,
             publisher,
             *serving,
             *experiments,
+            *tuners,
             *numeric,
-            *item_tables,
         ],
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(paths.database)
-        ),
+        metadata_connection_config=site.connection,
         beam_pipeline_args=_beam_arguments(run.beam_workers),
     )
 

@@ -13,6 +13,7 @@ import rich.filesize
 import rich.table
 
 from clickwright.components.item_table.item_data import ItemData
+from clickwright.components.spans.span_request import SpanRequest
 from clickwright.models import registry
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import InputFiles, locate_input
@@ -74,16 +75,22 @@ class Plan:
 
 
 def make_plan(
-    path: pathlib.Path, data: pathlib.Path | None, out: pathlib.Path | None
+    path: pathlib.Path,
+    data: pathlib.Path | None,
+    out: pathlib.Path | None,
+    span: str | None = None,
 ) -> Plan:
     """Looks at the configuration, the data and the output folder; writes nothing.
+
+    Arguments are those of `run`.
 
     Raises:
         ClickwrightError: the configuration or the data break their contract.
     """
+    request = None if span is None else SpanRequest.parse(span)
     config = LoadedConfig(path)
     paths = RunPaths((out or pathlib.Path("out") / config.run.name).resolve())
-    files = locate_input(config, data, paths)
+    files = locate_input(config, data, paths, request)
     return Plan(config, paths, _steps(config, files, paths), _tables(config, files))
 
 
@@ -131,8 +138,10 @@ def _steps(
     config: LoadedConfig, files: InputFiles, paths: RunPaths
 ) -> tuple[PlannedStep, ...]:
     finished = read_finished(paths.steps)
-    rows = f"{files.rows:,} rows" if files.rows else ""
-    steps = [PlannedStep("Prepare", "cached" if files.reused else "run", rows)]
+    note = f"{files.rows:,} rows" if files.rows else ""
+    if files.spans is not None:
+        note = f"{note + ', ' if note else ''}{files.spans.choice}"
+    steps = [PlannedStep("Prepare", "cached" if files.reused else "run", note)]
     known = signatures(config, files.fingerprint, files.item_fingerprints())
     for name, signature in known.items():
         if name in RESOLVERS:

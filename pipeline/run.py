@@ -15,9 +15,12 @@ import rich.box
 import rich.console
 import rich.table
 
+from clickwright.components.spans.span_journal import SpanJournal
+from clickwright.components.spans.span_record import State
+from clickwright.components.spans.span_request import SpanRequest
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole, quiet, watched
-from clickwright.pipeline.inputs import find_input
+from clickwright.pipeline.inputs import InputFiles, find_input
 from clickwright.pipeline.lock import exclusive
 from clickwright.pipeline.paths import RunPaths
 from clickwright.schemas.errors import ClickwrightError, full_disk
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from clickwright.pipeline.session import Session
 
 _logger = logging.getLogger(__name__)
+TUNER = "Tuner"
+"""The node that searches parameters."""
 _SHOWN = ("auc", "logloss", "gauc", "pcoc")
 _SHOWN_OF_RETRIEVAL = ("hr@10", "ndcg@10", "mrr@10", "recall@20")
 
@@ -52,6 +57,8 @@ def run(
     *,
     data: pathlib.Path | None = None,
     out: pathlib.Path | None = None,
+    span: str | None = None,
+    tuner: Mapping[str, Any] | None = None,
     verbose: bool = False,
 ) -> RunResult:
     """Runs the pipeline that `path` configures.
@@ -60,13 +67,18 @@ def run(
         path: YAML of the run.
         data: folder of the raw files; the configuration's own when None.
         out: folder for everything written; `out/<name>` when None.
+        span: `latest`, a number or a range, where the run goes by spans; the latest
+            when None.
+        tuner: runs to the Tuner alone, with these fields in front of the
+            configuration's section `tuner`; None for the whole pipeline.
         verbose: show what the libraries print instead of keeping it in the log.
 
     Raises:
         ClickwrightError: what the user gave is wrong, or a component failed.
     """
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    config = LoadedConfig(path)
+    request = None if span is None else SpanRequest.parse(span)
+    config = LoadedConfig(path, tuner)
     paths = RunPaths((out or pathlib.Path("out") / config.run.name).resolve())
     run_id = started.strftime("%Y%m%dT%H%M%S.%fZ")
     log = paths.run(run_id) / "log.txt"
@@ -76,13 +88,19 @@ def run(
             highlight=False,
         )
         with watched(console, "Prepare") as line:
-            files = find_input(config, data, paths)
+            files = find_input(config, data, paths, request)
             line.rows = files.rows
             line.state = "cached" if files.reused else "complete"
         prepare_seconds = time.monotonic() - clock
+        if tuner is None:
+            _note(files, paths, "started", run_id)
         session = _session_class(console)(config, files, paths, run_id, started)
         with _full_disk_told(paths.out):
-            failure = session.execute(RunConsole(console), prepare_seconds)
+            failure = session.execute(
+                RunConsole(console),
+                prepare_seconds,
+                TUNER if tuner is not None else None,
+            )
         summary: Mapping[str, Any] = {}
         try:
             with _full_disk_told(paths.out):
@@ -92,6 +110,8 @@ def run(
             if failure is None:
                 raise
             _logger.exception("The report could not be written")
+        if tuner is None:
+            _note(files, paths, "failed" if failure else _end_of(summary), run_id)
     if failure is not None:
         raise RunError(
             f"{failure.node} failed. {failure.what}",
@@ -99,6 +119,21 @@ def run(
             fix=failure.fix or "read the end of the log; run again to resume",
         )
     return RunResult(summary, paths)
+
+
+def _note(files: InputFiles, paths: RunPaths, state: State, run_id: str) -> None:
+    """Writes a run on spans into their journal."""
+    if files.spans is not None:
+        journal = SpanJournal.read(paths.spans)
+        journal.records.append(files.spans.record(state, run_id))
+        journal.write(paths.spans)
+
+
+def _end_of(summary: Mapping[str, Any]) -> State:
+    """Whether the model may be another's parent: it was blessed, and could serve."""
+    serving = summary["serving"]
+    fine = summary["blessed"] and (serving is None or serving["blessed"])
+    return "blessed" if fine else "not_blessed"
 
 
 @contextlib.contextmanager

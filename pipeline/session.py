@@ -14,6 +14,9 @@ from clickwright.components.serving_validator.result import (
     ValidationResult,
     read_validation,
 )
+from clickwright.components.spans.span_choice import ranges
+from clickwright.components.tuner.result import TuningResult
+from clickwright.pipeline import tuning
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.console import RunConsole
 from clickwright.pipeline.inputs import InputFiles
@@ -23,7 +26,9 @@ from clickwright.pipeline.local import (
     NodeError,
     NodeOutcome,
     close_interrupted,
+    retire_old_types,
 )
+from clickwright.pipeline.local_site import LocalSite
 from clickwright.pipeline.paths import RunPaths
 from clickwright.pipeline.pipeline import create_pipeline
 from clickwright.pipeline.report.anomalies import read_data_check
@@ -102,15 +107,26 @@ class Session:
         self._graph: Mapping[str, GraphNode] = {}
         self._outcomes: list[NodeOutcome] = []
         self._prepare_seconds = 0.0
+        self._until: str | None = None
 
-    def execute(self, lines: RunConsole, prepare_seconds: float) -> NodeFailure | None:
-        """Runs the DAG; returns what ended it early, if anything did."""
+    def execute(
+        self, lines: RunConsole, prepare_seconds: float, until: str | None = None
+    ) -> NodeFailure | None:
+        """Runs the DAG, to `until` or to its end; returns what ended it, if anything.
+
+        Args:
+            lines: shows how it goes.
+            prepare_seconds: what preparing the data took.
+            until: the last node to run; None for all.
+        """
         self._prepare_seconds = prepare_seconds
+        self._until = until
         close_interrupted(self._paths.database, self._paths.artifacts)
-        pipeline = create_pipeline(
-            self._config, self._files, self._paths, self._derive_schema()
-        )
-        runner = LocalRunner(_Lines(lines, self._paths.database), self._run_id)
+        retire_old_types(self._paths.database)
+        site = LocalSite(self._config, self._files, self._paths, self._derive_schema())
+        pipeline = create_pipeline(self._config, site)
+        observer = _Lines(lines, self._paths.database)
+        runner = LocalRunner(observer, self._run_id, until)
         try:
             runner.run(pipeline)
         except NodeError as error:
@@ -139,9 +155,13 @@ class Session:
         folder = self._paths.run(self._run_id)
         write_report(record, folder / "report.html")
         if error is None:
+            report = (folder / "report.html").read_text("utf-8")
             write_json(folder / "summary.json", summary)
-            write_json(self._paths.summary, summary)
-            write_text(self._paths.report, (folder / "report.html").read_text("utf-8"))
+            if self._until is None:
+                write_json(self._paths.summary, summary)
+                write_text(self._paths.report, report)
+            else:  # the last whole run stays what it was
+                write_text(self._paths.tuning, report)
         return summary
 
     def _remember_steps(self) -> None:
@@ -206,6 +226,8 @@ class Session:
             "published": published,
             "run_id": self._run_id,
             "config_sha256": self._config.sha256,
+            "spans": self._spans(),
+            "tuning": tuning.figures(_tuning(artifacts)),
             "metrics": metrics,
             "ablations": {n: _finite_all(m) for n, m in evaluation.ablations.items()}
             if evaluation
@@ -215,6 +237,18 @@ class Session:
             if self._files.bayes
             else None,
             "components": components,
+        }
+
+    def _spans(self) -> dict[str, Any] | None:
+        """What the run has read of which spans; None for a log without spans."""
+        laid = self._files.spans
+        if laid is None:
+            return None
+        return {
+            "newest": laid.choice.newest,
+            "parent": laid.choice.parent,
+            "rows": dict(laid.rows),
+            "read": {part: ranges(spans) for part, spans in laid.choice.by_part()},
         }
 
     def _record(
@@ -252,6 +286,7 @@ class Session:
             learning_curve=_learning_curve(model_run),
             numerics=AutoDisReport.read(numerics.uri) if numerics else None,
             items=_item_tables(items),
+            tuning=_tuning(artifacts),
             evaluation=evaluation,
             serving=serving,
             bayes=self._files.bayes,
@@ -345,6 +380,11 @@ def _learning_curve(model_run: Artifact | None) -> tuple[EpochRecord, ...]:
     if model_run is None:
         return ()
     return read_learning_curve(pathlib.Path(model_run.uri) / TRAINING_LOG)
+
+
+def _tuning(artifacts: RunArtifacts) -> TuningResult | None:
+    found = artifacts.first("TunerResults")
+    return None if found is None else TuningResult.read(pathlib.Path(found.uri))
 
 
 def _item_tables(found: Artifact | None) -> tuple[ItemTable, ...]:

@@ -32,7 +32,8 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
     ),
     "ItemTableGen": ("SpecTransform",),
     "EncoderSearch": ("SpecTransform", "ItemTableGen", "Discretizer"),
-    "Trainer": ("SpecTransform", "ItemTableGen", "EncoderSearch"),
+    "Tuner": ("SpecTransform", "ItemTableGen", "EncoderSearch"),
+    "Trainer": ("SpecTransform", "ItemTableGen", "EncoderSearch", "Tuner"),
     "PreviousReport": ("LogExampleGen",),
     "NumericInspector": ("LogExampleGen", "EncoderSearch", "Trainer"),
     "LatestBlessedModel": ("Trainer",),
@@ -50,15 +51,20 @@ WAITS_FOR = {
     "Publisher": "runs again when ModelEvaluator does",
     "ExperimentGen": "runs again when ModelEvaluator does",
 }
-RESOLVERS = ("PreviousStatistics", "PreviousReport", "LatestBlessedModel")
+RESOLVERS = (
+    "PreviousStatistics",
+    "PreviousReport",
+    "LatestBlessedModel",
+    "WarmStartModel",
+)
 
 
 def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
     """The components of a run, and what each waits for, in the order of the DAG.
 
     What is for numeric features or for item tables is there where the spec has such
-    features, the search where a numeric feature asks for it, the experiment where the
-    run has one.
+    features, the search where a numeric feature asks for it, the tuner and the
+    experiment where the run has one.
     """
     found = {n: u for n, u in _UPSTREAM.items() if config.numeric or n not in _NUMERIC}
     if not config.spec.item_features():
@@ -67,12 +73,18 @@ def upstream(config: LoadedConfig) -> dict[str, tuple[str, ...]]:
         del found["ServingValidator"]
     if config.experiment is None:
         del found["ExperimentGen"]
+    if config.tuner is None:
+        del found["Tuner"]
     if config.search is None:
         del found["EncoderSearch"]
         if config.numeric:  # inspects by the plan of the rules
             found["NumericInspector"] = ("LogExampleGen", "Discretizer", "Trainer")
-    else:  # hands the item tables on
-        found["Trainer"] = ("SpecTransform", "EncoderSearch")
+    # What the Trainer is to get is handed on, from one to the next.
+    given = [n for n in ("ItemTableGen", "EncoderSearch", "Tuner") if n in found]
+    for name in ("Tuner", "Trainer"):
+        if name in found:
+            before = [n for n in given if n != name]
+            found[name] = ("SpecTransform", *before[-1:])
     return {n: tuple(u for u in before if u in found) for n, before in found.items()}
 
 
@@ -100,7 +112,17 @@ def signatures(
             run.training,
             config.search and config.search.model_dump(mode="json"),
         ],
-        "Trainer": [run.model.model_dump(), run.training, run.export],
+        "Tuner": [
+            run.model.model_dump(),
+            run.training,
+            config.tuner and config.tuner.model_dump(mode="json"),
+        ],
+        "Trainer": [
+            run.model.model_dump(),
+            run.training,
+            run.export,
+            run.incremental and run.incremental.model_dump(),
+        ],
         "ModelEvaluator": [
             run.evaluation.model_dump(),
             config.off_policy and config.off_policy.fingerprint(),

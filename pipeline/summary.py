@@ -49,7 +49,7 @@ class RunArtifacts:
         store = metadata_store.MetadataStore(
             metadata.sqlite_metadata_connection_config(str(database))
         )
-        types = {t.id: t.name for t in store.get_artifact_types()}
+        types = {t.id: t.name.rpartition(".")[2] for t in store.get_artifact_types()}
         self._found: list[Artifact] = []
         for outcome in outcomes:
             if outcome.execution is not None:

@@ -64,6 +64,11 @@ class Source(abc.ABC):
     def __init__(self, options: StrictModel | None = None) -> None:
         self.options = options if options is not None else self.Options()
 
+    @property
+    def in_spans(self) -> bool:
+        """Whether the prepared folder holds `span-<number>` folders."""
+        return False
+
     @classmethod
     def folder(cls) -> pathlib.Path:
         """Folder of the data set: `features.yaml`, `schema.pbtxt`, `source.py`."""

@@ -113,7 +113,7 @@ def _describe(schema: dict[str, Any], item: Any) -> str:
     context, received = item.get("ctx", {}), f" Received: {item['input']!r:.200}."
     match item["type"]:
         case "extra_forbidden":
-            known = sorted(_resolve(schema, node).get("properties", {}))
+            known = sorted(_keys(schema, node))
             rule = f"unknown key.{did_you_mean(last, known)}"
             received = f" Known keys: {', '.join(known)}."
         case "union_tag_not_found" | "union_tag_invalid":
@@ -160,6 +160,13 @@ def _tags(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
         if mapping:
             return mapping
     return {}
+
+
+def _keys(schema: dict[str, Any], node: dict[str, Any]) -> set[str]:
+    """The keys of a mapping, which may be one of several options."""
+    node = _resolve(schema, node)
+    options = (_resolve(schema, option) for option in node.get("anyOf", []))
+    return {key for found in (node, *options) for key in found.get("properties", {})}
 
 
 def _child(schema: dict[str, Any], node: dict[str, Any], part: str) -> dict[str, Any]:

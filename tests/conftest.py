@@ -3,12 +3,16 @@
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 import report_browser
 from selenium import webdriver
 from tiny_shop import Command, make_log
+
+if TYPE_CHECKING:
+    from transformed_shop import Transformed
 
 # One quiet log level for every process that a test starts.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -29,6 +33,15 @@ def shared_data() -> pathlib.Path:
 def tiny_log() -> dict[str, pa.Table]:
     """Splits of a tiny shop's log."""
     return make_log()
+
+
+@pytest.fixture(scope="session")
+def transformed(tmp_path_factory: pytest.TempPathFactory) -> "Transformed":
+    """1,200 training and 600 validation rows of every kind, transformed."""
+    from transformed_shop import make_rows, transform  # imports Beam: seconds
+
+    folder = tmp_path_factory.mktemp("transformed")
+    return transform(folder, make_rows(1200, seed=1), make_rows(600, seed=2))
 
 
 @pytest.fixture

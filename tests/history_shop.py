@@ -12,7 +12,7 @@ from transformed_shop import Row, Transformed, encode
 
 from clickwright.models import registry
 from clickwright.models.export import MISSING_INT64, export, feature_columns
-from clickwright.models.training.run import vocabulary_sizes
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 from clickwright.schemas.spec import FeatureSpec
 
 ITEMS = 20

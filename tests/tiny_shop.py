@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -136,6 +136,15 @@ def make_shop(folder: pathlib.Path) -> Shop:
     return shop
 
 
+class Shown(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+    """In one line."""
+
+
 @dataclasses.dataclass
 class Command:
     """Calls `clickwright` in this process and keeps what it showed."""
@@ -143,7 +152,7 @@ class Command:
     monkeypatch: pytest.MonkeyPatch
     capfd: pytest.CaptureFixture[str]
 
-    def __call__(self, *arguments: str | pathlib.Path) -> tuple[int, str, str]:
+    def __call__(self, *arguments: str | pathlib.Path) -> Shown:
         """Returns exit code, standard output and standard error."""
         argv = ["clickwright", *(str(argument) for argument in arguments)]
         self.monkeypatch.setattr(sys, "argv", argv)
@@ -153,4 +162,4 @@ class Command:
             raise SystemExit(0)
         shown = self.capfd.readouterr()
         code = caught.value.code
-        return int(code or 0), shown.out, " ".join(shown.err.split())
+        return Shown(int(code or 0), shown.out, " ".join(shown.err.split()))

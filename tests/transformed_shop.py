@@ -170,8 +170,18 @@ def transform(
     valid: Sequence[Row],
     spec: FeatureSpec = SPEC,
     plan: DiscretizationPlan = PLAN,
+    known: pathlib.Path | None = None,
 ) -> Transformed:
-    """Learns the graph from `train` and transforms both splits, in three shards."""
+    """Learns the graph from `train` and transforms both splits, in three shards.
+
+    Args:
+        folder: where it goes.
+        train: rows.
+        valid: rows.
+        spec: of the rows.
+        plan: of the numbers.
+        known: file of vocabularies that the learned ones go on from.
+    """
     schema = to_schema(spec)
     source = tf_example_record.TFExampleBeamRecord("memory", schema=schema)
     done = Transformed(folder / "graph", folder / "Split-train", folder / "Split-valid")
@@ -196,6 +206,7 @@ def transform(
                 custom_config={
                     "spec": spec.model_dump_json(),
                     "plan": plan.model_dump_json(),
+                    **({"vocabularies": str(known)} if known else {}),
                 },
             )
         )

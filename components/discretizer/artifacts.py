@@ -6,4 +6,4 @@ from tfx.types import artifact
 class DiscretizationPlan(artifact.Artifact):
     """A folder with `discretization_plan.json`."""
 
-    TYPE_NAME = "DiscretizationPlan"
+    TYPE_NAME = "clickwright.DiscretizationPlan"

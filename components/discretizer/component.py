@@ -21,6 +21,8 @@ class Discretizer(base_beam_component.BaseBeamComponent):
         statistics: `ExampleStatistics` of the same examples.
         schema: `Schema` of their columns.
         spec: the feature spec.
+        base_model: `Model` that training goes on from, whose plan stays: its weights
+            are of numbers scaled so. None, or a channel without artifacts, for none.
 
     Outputs:
         plan: `DiscretizationPlan`, a folder with `discretization_plan.json`.
@@ -35,12 +37,14 @@ class Discretizer(base_beam_component.BaseBeamComponent):
         statistics: types.BaseChannel,
         schema: types.BaseChannel,
         spec: FeatureSpec,
+        base_model: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             DiscretizerSpec(
                 examples=examples,
                 statistics=statistics,
                 schema=schema,
+                base_model=base_model,
                 feature_spec=spec.model_dump_json(),
                 plan=types.Channel(type=DiscretizationPlan),
             )

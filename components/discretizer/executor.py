@@ -29,7 +29,10 @@ from clickwright.components.discretizer.sketch_files import (
     SketchFiles,
     WritePlan,
 )
+from clickwright.components.incremental.parent_model import parent_folder
 from clickwright.components.split_files import split_files
+from clickwright.models.incremental.parent_checks import check_spec
+from clickwright.models.training.training_state import read_manifest
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.spec import SPLITS, FeatureSpec
@@ -54,12 +57,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Decides on the numeric features.
 
         Args:
-            input_dict: `examples`, `statistics` and `schema`, one artifact each.
+            input_dict: `examples`, `statistics` and `schema`, one artifact each;
+                `base_model`, one `Model`, none, or absent.
             output_dict: `plan`, one `DiscretizationPlan`.
             exec_properties: `feature_spec`, the spec as JSON.
 
         Raises:
-            ConfigError: the schema is that of another spec.
+            ConfigError: the schema is that of another spec, or the model that training
+                goes on from.
             DataError: the statistics are those of other examples; a column holds
                 something else than the spec says; weights are negative or all 0;
                 a file is damaged.
@@ -68,7 +73,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         text = exec_properties[keys.FEATURE_SPEC_KEY]
         spec = FeatureSpec.model_validate_json(text)
         folder = artifact_utils.get_single_uri(output_dict[keys.PLAN_KEY])
-        if spec.numeric_features():
+        parent = parent_folder(input_dict.get(keys.BASE_MODEL_KEY, []))
+        if parent is not None:
+            check_spec(read_manifest(parent), spec, parent)
+            plan = DiscretizationPlan.read(parent)
+        elif spec.numeric_features():
             plan = self._plan(input_dict, text)
         else:
             plan = ColumnSketches([]).plan(spec)

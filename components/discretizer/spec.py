@@ -15,6 +15,7 @@ from clickwright.components.discretizer.artifacts import DiscretizationPlan
 EXAMPLES_KEY = "examples"
 STATISTICS_KEY = "statistics"
 SCHEMA_KEY = "schema"
+BASE_MODEL_KEY = "base_model"
 PLAN_KEY = "plan"
 FEATURE_SPEC_KEY = "feature_spec"
 
@@ -29,6 +30,7 @@ class DiscretizerSpec(ComponentSpec):
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples),
         STATISTICS_KEY: ChannelParameter(type=standard_artifacts.ExampleStatistics),
         SCHEMA_KEY: ChannelParameter(type=standard_artifacts.Schema),
+        BASE_MODEL_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {
         PLAN_KEY: ChannelParameter(type=DiscretizationPlan)

@@ -27,13 +27,17 @@ from clickwright.components.encoder_search.trial import (
 )
 from clickwright.components.encoder_search.trial_store import TrialStore
 from clickwright.components.encoder_search.trial_trainer import TrialTrainer
+from clickwright.components.hyperparameters import (
+    read_hyperparameters,
+    write_hyperparameters,
+)
 from clickwright.models import registry
 from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.fingerprint import fingerprint
 from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
-from clickwright.models.training.run import HYPERPARAMETER, vocabulary_sizes
+from clickwright.models.training.trainer_inputs import HYPERPARAMETER, vocabulary_sizes
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
@@ -105,21 +109,10 @@ class Executor(base_executor.BaseExecutor):
             pathlib.Path(artifact_utils.get_single_uri(output_dict[keys.PLAN_KEY]))
         )
         hyperparameters = {
-            **_given(input_dict.get(keys.GIVEN_KEY, [])),
+            **read_hyperparameters(input_dict.get(keys.GIVEN_KEY, [])),
             HYPERPARAMETER: plan.model_dump(mode="json"),
         }
-        folder = artifact_utils.get_single_uri(output_dict[keys.HYPERPARAMETERS_KEY])
-        pathlib.Path(folder, keys.HYPERPARAMETERS_FILE).write_text(
-            json.dumps(hyperparameters), encoding="utf-8"
-        )
-
-
-def _given(artifacts: list[types.Artifact]) -> dict[str, Any]:
-    if not artifacts:
-        return {}
-    folder = artifact_utils.get_single_uri(artifacts)
-    file = pathlib.Path(folder, keys.HYPERPARAMETERS_FILE)
-    return dict(json.loads(file.read_text(encoding="utf-8")))
+        write_hyperparameters(output_dict[keys.HYPERPARAMETERS_KEY], hyperparameters)
 
 
 def searched(
@@ -149,7 +142,12 @@ def searched(
         checkpoint_dir: where finished trials are kept; None for nowhere.
     """
     plan.check(spec)
-    fields = [n for n, f in spec.numeric_features().items() if f.encoder == "auto"]
+    # A run that goes on from another has that one's plan, and so its encoders.
+    fields = [
+        name
+        for name, feature in spec.numeric_features().items()
+        if feature.encoder == "auto" and plan.fields[name].search is None
+    ]
     if not fields:
         return plan
     trained = strict_yaml.parse(TrainingParams, dict(training), "training")

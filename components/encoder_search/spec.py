@@ -24,9 +24,6 @@ TRAINING_KEY = "training"
 SEARCH_KEY = "search"
 CHECKPOINT_DIR_KEY = "checkpoint_dir"
 
-HYPERPARAMETERS_FILE = "best_hyperparameters.txt"
-"""As TFX's Tuner names it; TFX's Trainer reads the only file that it finds, as JSON."""
-
 
 class EncoderSearchSpec(ComponentSpec):
     """Transformed rows and the plan of the rules in, a plan with searched encoders out.

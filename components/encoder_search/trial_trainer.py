@@ -1,11 +1,7 @@
 """Trains the configured model with the encoders of a trial."""
 
-import gc
-import logging
 import math
 from collections.abc import Callable, Sequence
-
-import keras
 
 from clickwright.components.encoder_search.trial import (
     Assignment,
@@ -14,16 +10,12 @@ from clickwright.components.encoder_search.trial import (
 )
 from clickwright.models import registry
 from clickwright.models.params import ModelParams
+from clickwright.models.training.brief_training import train_briefly
 from clickwright.models.training.examples import Examples
 from clickwright.models.training.params import TrainingParams
-from clickwright.models.training.placement import placement
-from clickwright.models.training.plateau import Plateau
 from clickwright.models.training.trainer import Trainer
 from clickwright.models.training.training_log import TrainingLog
-from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
-
-logger = logging.getLogger(__name__)
 
 
 class TrialTrainer:
@@ -68,24 +60,16 @@ class TrialTrainer:
         params = self._params.model_copy(
             update={"seed": trial.seed, "seeds": 1, "epochs": trial.epochs}
         )
-        # The models of earlier trials; else memory grows from trial to trial.
-        keras.utils.clear_session()
-        gc.collect()
-        with placement(params):
-            keras.utils.set_random_seed(trial.seed)
+
+        def make() -> Trainer:
             inputs = self._inputs(trial.encoders)
             model = registry.build(self._model, inputs, self._model_params)
-            loss = registry.loss(self._model, self._model_params)
-            trainer = Trainer(model, params, loss)
-            log = TrainingLog(None, params, self._train.rows, title)
-            try:
-                records = trainer.train(self._train, self._valid, log=log)
-            except ConfigError as error:
-                logger.warning("%s diverged: %s", trial, error)
-                return TrialResult(math.inf, trial.epochs)
-        plateau = Plateau(params)
-        for record in records:
-            plateau.update(record)
-        kept = plateau.best_epoch or records[0]
-        logloss = math.inf if kept.valid_logloss is None else kept.valid_logloss
-        return TrialResult(logloss, len(records))
+            return Trainer(
+                model, params, registry.loss(self._model, self._model_params)
+            )
+
+        log = TrainingLog(None, params, self._train.rows, title)
+        brief = train_briefly(make, params, self._train, self._valid, log)
+        if brief.kept is None or brief.kept.valid_logloss is None:
+            return TrialResult(math.inf, brief.epochs)
+        return TrialResult(brief.kept.valid_logloss, brief.epochs)

@@ -1,5 +1,7 @@
 """Which blessed model a new model has to beat."""
 
+from collections.abc import Iterator
+
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
@@ -30,21 +32,44 @@ class Champion(resolver.ResolverStrategy):
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Returns the current model, and the champion if there is one."""
-        models = {model.id: model for model in input_dict[BASELINE_MODEL_KEY]}
         current = {model.id for model in input_dict[MODEL_KEY]}
-        served = {
-            blessing.get_int_custom_property("current_model_id"): (
-                blessing.get_int_custom_property("blessed") == 1
-            )
-            for blessing in _oldest_first(input_dict.get(INFRA_BLESSING_KEY, []))
-        }
-        for blessing in reversed(_oldest_first(input_dict[BLESSING_KEY])):
-            judged = blessing.get_int_custom_property("current_model_id")
-            blessed = blessing.get_int_custom_property("blessed") == 1
-            blessed &= served.get(judged, True)
-            if blessed and judged in models and judged not in current:
-                return _resolved(input_dict, [models[judged]], [blessing])
+        for model, blessing in newest_blessed(
+            input_dict[BASELINE_MODEL_KEY],
+            input_dict[BLESSING_KEY],
+            input_dict.get(INFRA_BLESSING_KEY, []),
+        ):
+            if model.id not in current:
+                return _resolved(input_dict, [model], [blessing])
         return _resolved(input_dict, [], [])
+
+
+def newest_blessed(
+    models: list[types.Artifact],
+    blessings: list[types.Artifact],
+    infra_blessings: list[types.Artifact],
+) -> Iterator[tuple[types.Artifact, types.Artifact]]:
+    """Models that were blessed and did not fail in a server, the latest blessed first.
+
+    Args:
+        models: artifacts of type `Model`.
+        blessings: artifacts of type `ModelBlessing`.
+        infra_blessings: artifacts of type `InfraBlessing`.
+
+    Yields:
+        Each such model, with its blessing.
+    """
+    known = {model.id: model for model in models}
+    served = {
+        blessing.get_int_custom_property("current_model_id"): (
+            blessing.get_int_custom_property("blessed") == 1
+        )
+        for blessing in _oldest_first(infra_blessings)
+    }
+    for blessing in reversed(_oldest_first(blessings)):
+        judged = blessing.get_int_custom_property("current_model_id")
+        blessed = blessing.get_int_custom_property("blessed") == 1
+        if blessed and served.get(judged, True) and judged in known:
+            yield known[judged], blessing
 
 
 def _oldest_first(blessings: list[types.Artifact]) -> list[types.Artifact]:

@@ -10,4 +10,4 @@ class ExperimentDefinition(artifact.Artifact):
     is 0.
     """
 
-    TYPE_NAME = "Experiment"
+    TYPE_NAME = "clickwright.Experiment"

@@ -141,8 +141,8 @@ class Executor(base_executor.BaseExecutor):
         for examples in input_dict.get(keys.EXAMPLES_KEY) or []:
             for name in (SPAN_PROPERTY_NAME, FINGERPRINT_PROPERTY_NAME):
                 if examples.has_custom_property(name):
-                    value = examples.mlmd_artifact.custom_properties[name]
-                    run[name] = value.string_value or str(value.int_value)
+                    text = examples.get_string_custom_property(name)
+                    run[name] = text or str(examples.get_int_custom_property(name))
         for artifact in input_dict.get(keys.EVALUATION_KEY) or []:
             evaluation = read_evaluation(artifact.uri)
             run |= metric_facts(evaluation.splits[_TEST].overall)

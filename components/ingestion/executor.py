@@ -188,7 +188,8 @@ def _files(pattern: str) -> list[str]:
             where=pattern,
             fix="put the log files there, or correct the folder in the configuration",
         )
-    return paths
+    # A link is for us; messages are about the file that the user knows.
+    return [os.path.realpath(p) if os.path.islink(p) else p for p in paths]
 
 
 def _sort_events(

@@ -6,4 +6,4 @@ from tfx.types import artifact
 class ItemTable(artifact.Artifact):
     """A folder with one folder an entity, each an item table."""
 
-    TYPE_NAME = "ItemTable"
+    TYPE_NAME = "clickwright.ItemTable"

@@ -23,6 +23,8 @@ class ItemTableGen(base_component.BaseComponent):
         items: item data by entity: a Parquet file, or a folder of them. They hold a
             column of the entity's ids, named as in the log, and one a feature.
         fingerprints: digest of the item data by entity; another one means other data.
+        prepared: `PreparedData` that hold the item data of the other entities; None
+            where there are none.
 
     Outputs:
         `item_table`: `ItemTable`, a folder an entity as `schemas.item_table` has it.
@@ -39,11 +41,13 @@ class ItemTableGen(base_component.BaseComponent):
         spec: FeatureSpec,
         items: Mapping[str, pathlib.Path],
         fingerprints: Mapping[str, str],
+        prepared: types.BaseChannel | None = None,
     ) -> None:
         paths = {entity: str(path) for entity, path in items.items()}
         super().__init__(
             ItemTableGenSpec(
                 transform_graph=transform_graph,
+                prepared=prepared,
                 feature_spec=spec.model_dump_json(),
                 items=json.dumps(paths, sort_keys=True),
                 fingerprints=json.dumps(dict(fingerprints), sort_keys=True),

@@ -10,12 +10,13 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from clickwright.components.encoder_search.spec import HYPERPARAMETERS_FILE
+from clickwright.components.hyperparameters import write_hyperparameters
 from clickwright.components.item_table import spec as keys
 from clickwright.components.item_table.build_table import build_table
 from clickwright.components.item_table.checks import check_item_features
+from clickwright.components.source.prepared_files import ITEMS_FILE
 from clickwright.models.item_vocabulary import vocabulary_values
-from clickwright.models.training.run import ITEM_TABLES, vocabulary_sizes
+from clickwright.models.training.trainer_inputs import ITEM_TABLES, vocabulary_sizes
 from clickwright.schemas.errors import ConfigError, storage_error
 from clickwright.schemas.spec import AttributeFeature, FeatureSpec
 
@@ -34,7 +35,8 @@ class Executor(base_executor.BaseExecutor):
         """Writes a table an entity, and where they are as hyperparameters.
 
         Args:
-            input_dict: `transform_graph`, one artifact.
+            input_dict: `transform_graph`, one artifact; `prepared`, one, none, or
+                absent.
             output_dict: `item_table` and `hyperparameters`, one artifact each.
             exec_properties: as in `ItemTableGenSpec`.
 
@@ -47,6 +49,9 @@ class Executor(base_executor.BaseExecutor):
         spec = FeatureSpec.model_validate_json(exec_properties[keys.FEATURE_SPEC_KEY])
         check_item_features(spec)
         paths = json.loads(exec_properties[keys.ITEMS_KEY])
+        for prepared in input_dict.get(keys.PREPARED_KEY, []):
+            for entity in spec.item_entities():
+                paths.setdefault(entity, str(pathlib.Path(prepared.uri, ITEMS_FILE)))
         transform = tft.TFTransformOutput(
             artifact_utils.get_single_uri(input_dict[keys.TRANSFORM_GRAPH_KEY])
         )
@@ -85,8 +90,7 @@ class Executor(base_executor.BaseExecutor):
             told.append(
                 f"{entity}: {table.known:,} of {table.known + table.absent:,} described"
             )
-        target = artifact_utils.get_single_uri(output_dict[keys.HYPERPARAMETERS_KEY])
-        pathlib.Path(target, HYPERPARAMETERS_FILE).write_text(
-            json.dumps({ITEM_TABLES: folders}), encoding="utf-8"
+        write_hyperparameters(
+            output_dict[keys.HYPERPARAMETERS_KEY], {ITEM_TABLES: folders}
         )
         progress.info("aligned", extra={"detail": "; ".join(told), "fraction": 1.0})

@@ -10,7 +10,9 @@ from tfx.types.component_spec import (
 )
 
 from clickwright.components.item_table.artifacts import ItemTable
+from clickwright.components.source.artifacts import PreparedData
 
+PREPARED_KEY = "prepared"
 TRANSFORM_GRAPH_KEY = "transform_graph"
 ITEM_TABLE_KEY = "item_table"
 HYPERPARAMETERS_KEY = "hyperparameters"
@@ -23,7 +25,8 @@ class ItemTableGenSpec(ComponentSpec):
     """The vocabularies in, tables of the entities out.
 
     The parameters are JSON: the feature spec, and by entity the path of its item data
-    and their fingerprint, so that changed data are not taken from the cache.
+    and their fingerprint, so that changed data are not taken from the cache. Item data
+    of prepared files lie where these say.
     """
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
@@ -33,6 +36,7 @@ class ItemTableGenSpec(ComponentSpec):
     }
     INPUTS: ClassVar[dict[str, Any]] = {
         TRANSFORM_GRAPH_KEY: ChannelParameter(type=standard_artifacts.TransformGraph),
+        PREPARED_KEY: ChannelParameter(type=PreparedData, optional=True),
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {
         ITEM_TABLE_KEY: ChannelParameter(type=ItemTable),

@@ -11,7 +11,7 @@ from clickwright.components.publisher.executor import Executor
 from clickwright.components.publisher.release_record import STABLE, Label
 from clickwright.components.publisher.spec import PublisherSpec
 from clickwright.components.publisher.version_store import VersionStore
-from clickwright.schemas.errors import ConfigError
+from clickwright.schemas.errors import ConfigError, MachineError
 
 
 class Publisher(base_component.BaseComponent):
@@ -40,6 +40,8 @@ class Publisher(base_component.BaseComponent):
         provenance: what the manifest says about the model's origin, beside the
             artifact ids. A value that changes with each run keeps the run from
             being cached.
+        local: whether this machine runs it. If not, only that machine needs the
+            package for the destination's scheme.
 
     Raises:
         ConfigError: an argument breaks its rule.
@@ -67,9 +69,14 @@ class Publisher(base_component.BaseComponent):
         signatures: Sequence[str] = ("serving_default", "predict_raw"),
         require_blessing: bool = True,
         provenance: Mapping[str, str] | None = None,
+        local: bool = True,
     ) -> None:
         # Refuses bad values now, rather than at the end of the training.
-        VersionStore(destination, model_name, keep)
+        try:
+            VersionStore(destination, model_name, keep)
+        except MachineError:
+            if local:
+                raise
         if label not in typing.get_args(Label):
             raise ConfigError(
                 f"A version is published as {' or '.join(typing.get_args(Label))}. "

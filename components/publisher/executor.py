@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from clickwright.components.exec_properties import content_of
 from clickwright.components.publisher import spec
 from clickwright.components.publisher.isolated_load_test import isolated_load_test
 from clickwright.components.publisher.version_store import VersionStore
@@ -72,9 +73,9 @@ class Executor(base_executor.BaseExecutor):
             exec_properties[spec.MODEL_NAME_KEY],
             exec_properties[spec.KEEP_KEY],
         )
-        signatures = exec_properties[spec.SIGNATURES_KEY]
+        signatures = content_of(exec_properties[spec.SIGNATURES_KEY])
         provenance = {
-            **exec_properties[spec.PROVENANCE_KEY],
+            **content_of(exec_properties[spec.PROVENANCE_KEY]),
             "model_artifact_id": str(model.id),
         }
         for blessing in blessings:

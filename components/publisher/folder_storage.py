@@ -134,6 +134,10 @@ class FolderStorage:
         """Checks every file of a version against its manifest."""
         return verify(self._version(version))
 
+    def download(self, version: int, below: str, target: pathlib.Path) -> None:
+        """Copies a folder of a version."""
+        shutil.copytree(self._version(version) / below, target, dirs_exist_ok=True)
+
     def remove(self, version: int) -> None:
         """Hides a version in one rename, then deletes it."""
         retired = self._folder / f"{RETIRED_PREFIX}{version}"

@@ -194,6 +194,16 @@ class ObjectStorage:
             self._check(version, manifest)
         return manifest
 
+    def download(self, version: int, below: str, target: pathlib.Path) -> None:
+        """Downloads the objects of a folder of a version."""
+        folder = self._at(f"{version}/{below}")
+        start = len(self._files._strip_protocol(folder))
+        with self._answers():
+            for path in self._files.find(folder):
+                local = target / path[start:].lstrip("/")
+                local.parent.mkdir(parents=True, exist_ok=True)
+                self._files.get_file(path, str(local))
+
     def remove(self, version: int) -> None:
         """Marks a version as partial, then deletes its objects."""
         mark = self._at(f"{PARTIAL_PREFIX}{version}")

@@ -62,6 +62,9 @@ class Storage(Protocol):
             DataError: names each file that is missing, changed or not in the manifest.
         """
 
+    def download(self, version: int, below: str, target: pathlib.Path) -> None:
+        """Copies what lies in a folder of a version into a folder of this machine."""
+
     def remove(self, version: int) -> None:
         """Removes a version, so that nobody sees it half deleted."""
 

@@ -12,6 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from clickwright.components.exec_properties import content_of
 from clickwright.components.serving_validator import spec
 from clickwright.components.serving_validator.params import ServingParams
 from clickwright.components.serving_validator.result import FILE_NAME, ValidationResult
@@ -58,7 +59,7 @@ class Executor(base_executor.BaseExecutor):
                 root = pathlib.Path(folder)
                 result = validate(
                     _staged(model, root / "candidate"),
-                    exec_properties[spec.SIGNATURES_KEY],
+                    content_of(exec_properties[spec.SIGNATURES_KEY]),
                     params,
                     _staged(baselines[0], root / "blessed") if compares else None,
                 )

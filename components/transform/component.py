@@ -26,6 +26,8 @@ class SpecTransform(base_beam_component.BaseBeamComponent):
         spec: the feature spec.
         plan: `DiscretizationPlan` of the spec's numeric features; None where it has
             none.
+        base_model: `Model` that training goes on from: learned vocabularies begin with
+            its own. None, or a channel without artifacts, for none.
 
     Raises:
         ValueError: the spec has numeric features, and there is no plan.
@@ -40,6 +42,7 @@ class SpecTransform(base_beam_component.BaseBeamComponent):
         schema: types.BaseChannel,
         spec: FeatureSpec,
         plan: types.BaseChannel | None = None,
+        base_model: types.BaseChannel | None = None,
     ) -> None:
         if plan is None and spec.numeric_features():
             raise ValueError(
@@ -52,6 +55,7 @@ class SpecTransform(base_beam_component.BaseBeamComponent):
                 examples=examples,
                 schema=schema,
                 plan=plan,
+                base_model=base_model,
                 preprocessing_fn="clickwright.models.preprocessing.preprocessing_fn",
                 splits_config=transform_pb2.SplitsConfig(
                     analyze=SPLITS[:1], transform=SPLITS

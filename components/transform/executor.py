@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import types
+from tfx.components.example_gen.utils import SPAN_PROPERTY_NAME
 from tfx.components.transform import executor as transform_executor
 from tfx.types import artifact_utils
 from tfx.types.standard_component_specs import (
@@ -17,14 +18,23 @@ from tfx.types.standard_component_specs import (
 )
 from tfx.utils import json_utils
 
-from clickwright.components.transform.spec import PLAN_KEY
+from clickwright.components.incremental.parent_model import parent_folder
+from clickwright.components.transform.spec import BASE_MODEL_KEY, PLAN_KEY
 from clickwright.models import preprocessing
 from clickwright.models.export_params import GOLDEN_ROWS
+from clickwright.models.incremental.parent_checks import check_spec
 from clickwright.models.preprocessing import SPEC_KEY
+from clickwright.models.training.data_span import write_data_span
+from clickwright.models.training.training_state import (
+    VOCABULARIES_FILE,
+    read_manifest,
+)
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 from clickwright.schemas.spec import SPLITS, FeatureSpec, LearnedVocabulary
+
+_OURS = (PLAN_KEY, BASE_MODEL_KEY)
 
 progress = logging.getLogger("clickwright.progress")
 
@@ -44,15 +54,18 @@ class Executor(transform_executor.Executor):
         reads the artifact later may rely on `max_size`.
 
         Args:
-            input_dict: as in TFX's executor; `plan`, one `DiscretizationPlan`, none,
-                or absent.
+            input_dict: as in TFX's executor; `plan`, one `DiscretizationPlan`, and
+                `base_model`, one `Model`; each of them none, or absent.
             output_dict: as in TFX's executor; the transform graph's folder gets a
-                copy of the plan, and rows of the split `valid` for golden requests.
+                copy of the plan, the number of the data's span, if it has one, and
+                rows of the split `valid` for golden requests.
             exec_properties: as in TFX's executor; `custom_config` holds the spec.
 
         Raises:
-            ConfigError: the plan belongs to another spec, or cannot be read.
-            DataError: names each feature whose vocabulary exceeds `max_size`.
+            ConfigError: the plan belongs to another spec, or cannot be read; the
+                model that training goes on from does.
+            DataError: names each feature whose vocabulary exceeds `max_size`; that
+                model has no training state.
         """
         config = json_utils.loads(exec_properties[CUSTOM_CONFIG_KEY])
         spec = FeatureSpec.model_validate_json(config[SPEC_KEY])
@@ -60,18 +73,21 @@ class Executor(transform_executor.Executor):
         if plan is not None:
             plan.check(spec)
             config[preprocessing.PLAN_KEY] = plan.model_dump_json()
-            exec_properties = {
-                **exec_properties,
-                CUSTOM_CONFIG_KEY: json_utils.dumps(config),
-            }
+        parent = parent_folder(input_dict.get(BASE_MODEL_KEY, []))
+        if parent is not None:
+            check_spec(read_manifest(parent), spec, parent)
+            config[preprocessing.VOCABULARIES_KEY] = str(parent / VOCABULARIES_FILE)
         super().Do(
-            {key: found for key, found in input_dict.items() if key != PLAN_KEY},
+            {key: found for key, found in input_dict.items() if key not in _OURS},
             output_dict,
-            exec_properties,
+            {**exec_properties, CUSTOM_CONFIG_KEY: json_utils.dumps(config)},
         )
         folder = artifact_utils.get_single_uri(output_dict[TRANSFORM_GRAPH_KEY])
         if plan is not None:
             plan.write(pathlib.Path(folder))
+        span = max(_span(artifact) for artifact in input_dict[EXAMPLES_KEY])
+        if span:
+            write_data_span(pathlib.Path(folder), span)
         valid = [
             artifact_utils.get_split_uri([artifact], SPLITS[1])
             for artifact in input_dict[EXAMPLES_KEY]
@@ -103,6 +119,13 @@ def keep_rows(folders: Sequence[str], path: pathlib.Path) -> None:
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
         for row in rows.take(GOLDEN_ROWS):
             writer.write(row.numpy())
+
+
+def _span(examples: types.Artifact) -> int:
+    """The number of the examples' span; 0, as TFX has it, where they have none."""
+    if not examples.has_custom_property(SPAN_PROPERTY_NAME):
+        return 0
+    return int(examples.get_int_custom_property(SPAN_PROPERTY_NAME))
 
 
 def _plan(artifacts: Sequence[types.Artifact]) -> DiscretizationPlan | None:

@@ -1,10 +1,11 @@
 """Parameters of AutoInt+."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.tower_params import Rate, TowerParams, Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 class AutoIntPlusParams(TowerParams):
@@ -32,6 +33,12 @@ class AutoIntPlusParams(TowerParams):
     """Whether a layer normalizes its output before the activation."""
     wide: bool = False
     """Whether a first-order term is added."""
+
+    SPACE: ClassVar[Space] = {
+        "attention_layers": ValueRange(min=1, max=5),
+        "attention_dim": (32, 64, 128),
+        "heads": (1, 2, 4),
+    }
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Self:

@@ -1,10 +1,11 @@
 """Parameters of DCN."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import TowerParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class DCNParams(TowerParams):
@@ -16,3 +17,7 @@ class DCNParams(TowerParams):
 
     cross_layers: Annotated[int, Field(ge=1, le=64)] = 3
     """Cross layers; each raises the order of the crosses by one."""
+
+    SPACE: ClassVar[Space] = {
+        "cross_layers": ValueRange(min=1, max=6),
+    }

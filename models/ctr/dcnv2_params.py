@@ -1,10 +1,11 @@
 """Parameters of DCNv2."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate, TowerParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class DCNv2Params(TowerParams):
@@ -24,3 +25,8 @@ class DCNv2Params(TowerParams):
     """Rank of the experts whose mixture is a layer's matrix; None for full matrices."""
     experts: Annotated[int, Field(ge=1, le=64)] = 4
     """Experts a layer, where `low_rank` is set."""
+
+    SPACE: ClassVar[Space] = {
+        "structure": ("parallel", "stacked"),
+        "cross_layers": ValueRange(min=1, max=6),
+    }

@@ -1,11 +1,12 @@
 """Parameters of DCNv3."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
 from clickwright.models.ctr.tower_params import Rate
+from clickwright.models.value_range import Space, ValueRange
 
 
 class DCNv3Params(EmbeddingParams):
@@ -32,6 +33,14 @@ class DCNv3Params(EmbeddingParams):
     """Share of an exponential layer's output dropped in training."""
     linear_dropout: Rate = 0.1
     """Share of a linear layer's output dropped in training."""
+
+    SPACE: ClassVar[Space] = {
+        "heads": (1, 2),
+        "exponential_layers": ValueRange(min=1, max=5),
+        "linear_layers": ValueRange(min=1, max=5),
+        "exponential_dropout": ValueRange(min=0.0, max=0.4),
+        "linear_dropout": ValueRange(min=0.0, max=0.4),
+    }
 
     @model_validator(mode="after")
     def _halves_divide(self) -> "DCNv3Params":

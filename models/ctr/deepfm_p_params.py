@@ -1,8 +1,9 @@
 """Parameters of DeepFM with a product-based tower."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from clickwright.models.ctr.deepfm_params import DeepFMParams
+from clickwright.models.value_range import Space
 
 
 class DeepFMPParams(DeepFMParams):
@@ -13,3 +14,7 @@ class DeepFMPParams(DeepFMParams):
 
     product: Literal["inner", "outer", "both"] = "inner"
     """Products of pairs of embeddings that the tower sees."""
+
+    SPACE: ClassVar[Space] = {
+        "product": ("inner", "outer", "both"),
+    }

@@ -1,10 +1,11 @@
 """Parameters of EKTF."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import TowerParams, Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 class EKTFParams(TowerParams):
@@ -26,3 +27,7 @@ class EKTFParams(TowerParams):
     detach_exam: bool = False
     """Whether exam scores are constants in the gradient; published results let it
     through."""
+
+    SPACE: ClassVar[Space] = {
+        "students": ValueRange(min=2, max=6),
+    }

@@ -1,10 +1,11 @@
 """Parameters of every model that embeds its inputs."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.ctr.table_params import TableParams
+from clickwright.models.value_range import Space
 
 
 class EmbeddingParams(TableParams):
@@ -16,6 +17,11 @@ class EmbeddingParams(TableParams):
     """Adds `l2 / 2` times the squared norm of every row of every table to the loss."""
     embedding_stddev: Annotated[float, Field(gt=0.0)] = 1e-4
     """Standard deviation of the tables at the start (FuxiCTR's default)."""
+
+    SPACE: ClassVar[Space] = {
+        "embedding_dim": (8, 16, 32, 64),
+        "l2": (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1),
+    }
 
     @property
     def table_width(self) -> int:

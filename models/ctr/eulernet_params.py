@@ -1,11 +1,12 @@
 """Parameters of EulerNet."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
 from clickwright.models.ctr.tower_params import Rate, Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 class EulerNetParams(EmbeddingParams):
@@ -23,3 +24,9 @@ class EulerNetParams(EmbeddingParams):
     """Share of the dense parts' inputs dropped in training."""
     layer_norm: bool = True
     """Whether outputs of layers are layer-normalized."""
+
+    SPACE: ClassVar[Space] = {
+        "neurons": ((10,), (20,), (40,), (20, 20)),
+        "explicit_dropout": ValueRange(min=0.0, max=0.4),
+        "implicit_dropout": ValueRange(min=0.0, max=0.4),
+    }

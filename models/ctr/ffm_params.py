@@ -1,10 +1,11 @@
 """Parameters of the field-aware factorization machine."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
+from clickwright.models.value_range import Space
 
 
 class FFMParams(EmbeddingParams):
@@ -18,6 +19,10 @@ class FFMParams(EmbeddingParams):
     """Values that a feature value has for each of the other fields."""
     l2: Annotated[float, Field(ge=0.0)] = 1e-6
     """Adds `l2 / 2` times the squared norm of every row of every table to the loss."""
+
+    SPACE: ClassVar[Space] = {
+        "embedding_dim": (4, 8, 16),
+    }
 
     @property
     def table_width(self) -> int:

@@ -1,11 +1,12 @@
 """Parameters of feature generation by a convolutional network."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
 from clickwright.models.ctr.ipnn_params import IPNNParams
 from clickwright.models.ctr.tower_params import Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 def _odd(height: int) -> int:
@@ -35,6 +36,10 @@ class FGCNNParams(IPNNParams):
     """Whether convolutions are batch-normalized."""
     share_embedding: bool = False
     """Whether fields are generated from the tower's embeddings, not their own."""
+
+    SPACE: ClassVar[Space] = {
+        "new_maps": ValueRange(min=1, max=4),
+    }
 
     @property
     def table_width(self) -> int:

@@ -1,10 +1,11 @@
 """Parameters of FiBiNET."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate, TowerParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class FiBiNETParams(TowerParams):
@@ -23,6 +24,11 @@ class FiBiNETParams(TowerParams):
     published run (FuxiCTR v1); FuxiCTR v2 has matrices for each."""
     reduction_ratio: Annotated[float, Field(gt=0.0)] = 2.0
     """How many times narrower than the fields the middle of the SENet is."""
+
+    SPACE: ClassVar[Space] = {
+        "bilinear": ("all", "each", "interaction"),
+        "reduction_ratio": ValueRange(min=1.0, max=4.0),
+    }
 
     @property
     def table_width(self) -> int:

@@ -1,11 +1,12 @@
 """Parameters of FinalMLP."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
 from clickwright.models.ctr.tower_params import Activation, Rate, Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 class FinalMLPParams(EmbeddingParams):
@@ -40,6 +41,14 @@ class FinalMLPParams(EmbeddingParams):
     heads: Annotated[int, Field(ge=1, le=4096)] = 5
     """Pieces that the fusion cuts both streams into; they must divide the last widths.
     """
+
+    SPACE: ClassVar[Space] = {
+        "hidden_units1": ((400,), (800,), (400, 400, 400)),
+        "hidden_units2": ((100,), (400,), (800,)),
+        "batch_norm": (False, True),
+        "dropout1": ValueRange(min=0.0, max=0.6),
+        "dropout2": ValueRange(min=0.0, max=0.6),
+    }
 
     def width_of(self, table: str, fields: int) -> int:
         """One embedding, and one more in each context."""

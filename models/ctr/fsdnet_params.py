@@ -1,10 +1,11 @@
 """Parameters of FSDNet."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.tower_params import Rate, TowerParams, Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 class FSDNetParams(TowerParams):
@@ -37,6 +38,12 @@ class FSDNetParams(TowerParams):
     detach_teacher: bool = False
     """Whether the deepest layer learns nothing from the shallower ones; in published
     results it does."""
+
+    SPACE: ClassVar[Space] = {
+        "dropout": ValueRange(min=0.0, max=0.8),
+        "ce_weight": ValueRange(min=0.5, max=1.0),
+        "temperature": ValueRange(min=1.0, max=4.0),
+    }
 
     @model_validator(mode="after")
     def _features_compare(self) -> "FSDNetParams":

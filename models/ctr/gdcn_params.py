@@ -1,10 +1,11 @@
 """Parameters of GDCN."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate, TowerParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class GDCNParams(TowerParams):
@@ -20,3 +21,8 @@ class GDCNParams(TowerParams):
     """Whether the tower stands beside the cross network (GDCN-P) or on it (GDCN-S)."""
     cross_layers: Annotated[int, Field(ge=1, le=64)] = 4
     """Gated cross layers; each raises the order of the crosses by one."""
+
+    SPACE: ClassVar[Space] = {
+        "structure": ("parallel", "stacked"),
+        "cross_layers": ValueRange(min=1, max=6),
+    }

@@ -1,10 +1,11 @@
 """Parameters of the kernel-product network."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.ipnn_params import IPNNParams
+from clickwright.models.value_range import Space
 
 
 class KPNNParams(IPNNParams):
@@ -20,3 +21,7 @@ class KPNNParams(IPNNParams):
     """Whether kernels turn embeddings without changing their norm."""
     kernel_l2: Annotated[float, Field(ge=0.0)] = 1e-5
     """Adds `kernel_l2 / 2` times the squared norm of the kernels to the loss."""
+
+    SPACE: ClassVar[Space] = {
+        "kernel": ("mat", "vec", "num"),
+    }

@@ -1,10 +1,11 @@
 """Parameters of MaskNet."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate, TowerParams, Width
+from clickwright.models.value_range import Space, ValueRange
 
 
 class MaskNetParams(TowerParams):
@@ -34,3 +35,10 @@ class MaskNetParams(TowerParams):
     """Whether the embeddings that are masked are layer-normalized, field by field."""
     block_norm: bool = True
     """Whether blocks are layer-normalized."""
+
+    SPACE: ClassVar[Space] = {
+        "structure": ("parallel", "serial"),
+        "blocks": ValueRange(min=1, max=5),
+        "block_units": (50, 100, 200),
+        "reduction_ratio": ValueRange(min=1.0, max=4.0),
+    }

@@ -1,11 +1,12 @@
 """Parameters of QNN-alpha."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
 from clickwright.models.ctr.tower_params import Rate
+from clickwright.models.value_range import Space, ValueRange
 
 
 class QNNAlphaParams(EmbeddingParams):
@@ -32,6 +33,13 @@ class QNNAlphaParams(EmbeddingParams):
     align_heads: bool = False
     """Whether products are added to the coordinates they came from; with several heads
     published results do not. A model keeps the choice that it was trained with."""
+
+    SPACE: ClassVar[Space] = {
+        "layers": ValueRange(min=1, max=4),
+        "rows": ValueRange(min=4, max=16),
+        "heads": (1, 2, 4),
+        "dropout": ValueRange(min=0.0, max=0.4),
+    }
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "QNNAlphaParams":

@@ -1,10 +1,11 @@
 """Parameters of every model that has a dense tower."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.embedding_params import EmbeddingParams
+from clickwright.models.value_range import Space, ValueRange
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 """Width of a dense layer."""
@@ -25,3 +26,14 @@ class TowerParams(EmbeddingParams):
     """Whether the tower is batch-normalized."""
     dropout: Rate = 0.2
     """Share of the tower's activations dropped in training."""
+
+    SPACE: ClassVar[Space] = {
+        "hidden_units": (
+            (200, 200),
+            (400, 400, 400),
+            (512, 256, 128),
+            (1024, 512, 256),
+        ),
+        "batch_norm": (False, True),
+        "dropout": ValueRange(min=0.0, max=0.6),
+    }

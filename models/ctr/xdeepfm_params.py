@@ -1,10 +1,11 @@
 """Parameters of xDeepFM."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import TowerParams, Width
+from clickwright.models.value_range import Space
 
 
 class XDeepFMParams(TowerParams):
@@ -18,6 +19,10 @@ class XDeepFMParams(TowerParams):
     """Adds `l2 / 2` times the squared norm of every row of every table to the loss."""
     cin_units: Annotated[tuple[Width, ...], Field(min_length=1)] = (64,)
     """Feature maps of the layers of the compressed interaction network."""
+
+    SPACE: ClassVar[Space] = {
+        "cin_units": ((16, 16), (64,), (64, 64), (128, 128)),
+    }
 
     @property
     def table_width(self) -> int:

@@ -176,6 +176,10 @@ class FusedEmbedding(keras.layers.Layer):
         ]
         return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
 
+    def is_compressed(self, model_input: ModelInput) -> bool:
+        """Whether the ids of the input share rows."""
+        return self._compression_of(model_input) is not None
+
     def with_encoded(self, items: Collection[str]) -> set[str]:
         """The inputs that `sides` embeds once an item, where those of `items` vary.
 

@@ -1,11 +1,12 @@
 """Parameters of QIN."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate
 from clickwright.models.sequential.history_params import HistoryParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class QINParams(HistoryParams):
@@ -28,3 +29,10 @@ class QINParams(HistoryParams):
     """Affine maps that a layer sums."""
     dropout: Rate = 0.1
     """Share of a layer's maps, and of its activations, dropped in training."""
+
+    SPACE: ClassVar[Space] = {
+        "embedding_dim": (32, 64, 128),
+        "layers": ValueRange(min=1, max=5),
+        "rows": ValueRange(min=2, max=4),
+        "dropout": ValueRange(min=0.0, max=0.4),
+    }

@@ -1,6 +1,6 @@
 """Parameters of BERT4Rec."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from clickwright.models.sequential.next_item_params import (
     Share,
     Size,
 )
+from clickwright.models.value_range import Space, ValueRange
 
 
 class BERT4RecParams(NextItemParams):
@@ -38,6 +39,13 @@ class BERT4RecParams(NextItemParams):
     last_share: Annotated[float, Field(ge=0.0, le=1.0)] = 1 / 11
     """Share of the rows of which the last item alone is masked: the authors make ten
     copies of a history with items masked at random, and one such."""
+
+    SPACE: ClassVar[Space] = {
+        "blocks": ValueRange(min=1, max=3),
+        "heads": (1, 2, 4),
+        "dropout": ValueRange(min=0.0, max=0.6),
+        "mask_share": ValueRange(min=0.15, max=0.6),
+    }
 
     @property
     def table_width(self) -> int:

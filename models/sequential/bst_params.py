@@ -1,11 +1,12 @@
 """Parameters of BST."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate, Width
 from clickwright.models.sequential.sequence_params import SequenceParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class BSTParams(SequenceParams):
@@ -35,3 +36,8 @@ class BSTParams(SequenceParams):
     pooling: Literal["target", "mean", "sum", "concat"] = "target"
     """What the tower reads of the blocks' output: the target's token, the mean or sum
     of the tokens that are not padding, or all of them."""
+
+    SPACE: ClassVar[Space] = {
+        "blocks": ValueRange(min=1, max=3),
+        "block_dropout": ValueRange(min=0.0, max=0.4),
+    }

@@ -1,11 +1,12 @@
 """Parameters of DIEN."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Rate, Width
 from clickwright.models.sequential.sequence_params import SequenceParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class DIENParams(SequenceParams):
@@ -37,3 +38,7 @@ class DIENParams(SequenceParams):
     runs of the BARS benchmark do."""
     auxiliary_units: tuple[Width, ...] = (100, 50)
     """Widths of the network of that loss."""
+
+    SPACE: ClassVar[Space] = {
+        "auxiliary_weight": ValueRange(min=0.0, max=1.0),
+    }

@@ -1,11 +1,12 @@
 """Parameters of DIN."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.ctr.tower_params import Activation, Rate, Width
 from clickwright.models.sequential.sequence_params import SequenceParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class DINParams(SequenceParams):
@@ -37,3 +38,9 @@ class DINParams(SequenceParams):
     official_head: bool = False
     """As in the authors' code: the interest is batch-normalized and projected, the
     tower's input batch-normalized, and every item has a bias of its own."""
+
+    SPACE: ClassVar[Space] = {
+        "attention_units": ((64,), (80, 40), (512, 256)),
+        "attention_dropout": ValueRange(min=0.0, max=0.4),
+        "softmax": (False, True),
+    }

@@ -1,6 +1,6 @@
 """Parameters of GRU4Rec."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
@@ -10,6 +10,7 @@ from clickwright.models.sequential.next_item_params import (
     Share,
     Size,
 )
+from clickwright.models.value_range import Space, ValueRange
 
 
 class GRU4RecParams(NextItemParams):
@@ -52,6 +53,13 @@ class GRU4RecParams(NextItemParams):
     """Regularization of `bpr_max`."""
     elu: Annotated[float, Field(ge=0.0)] = 0.5
     """The ELU that scores pass in `bpr_max`; 0 for none."""
+
+    SPACE: ClassVar[Space] = {
+        # The last of `units` must be as wide: to search it, name both.
+        "embedding_dim": None,
+        "dropout": ValueRange(min=0.0, max=0.6),
+        "embedding_dropout": ValueRange(min=0.0, max=0.6),
+    }
 
     @pydantic.model_validator(mode="after")
     def _ends_in_the_width_of_items(self) -> "GRU4RecParams":

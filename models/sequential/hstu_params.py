@@ -1,6 +1,6 @@
 """Parameters of HSTU."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from clickwright.models.sequential.next_item_params import (
     Share,
     Size,
 )
+from clickwright.models.value_range import Space, ValueRange
 
 
 class HSTUParams(NextItemParams):
@@ -44,3 +45,10 @@ class HSTUParams(NextItemParams):
     which costs far more memory and time."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.05
     """Divides the cosines."""
+
+    SPACE: ClassVar[Space] = {
+        "blocks": ValueRange(min=1, max=4),
+        "heads": (1, 2, 4),
+        "dropout": ValueRange(min=0.0, max=0.6),
+        "temperature": ValueRange(min=0.02, max=0.2, log=True),
+    }

@@ -1,11 +1,12 @@
 """Parameters of every model of a long history."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.tower_params import Rate, Width
 from clickwright.models.sequential.sequence_params import SequenceParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class LongParams(SequenceParams):
@@ -31,6 +32,12 @@ class LongParams(SequenceParams):
     """Attention heads."""
     attention_dropout: Rate = 0.0
     """Share of the attention weights dropped in training."""
+
+    SPACE: ClassVar[Space] = {
+        "attention_dim": (32, 64, 128),
+        "heads": (1, 2, 4),
+        "attention_dropout": ValueRange(min=0.0, max=0.4),
+    }
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "LongParams":

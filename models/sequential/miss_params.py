@@ -1,6 +1,6 @@
 """Parameters of MISS."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,7 @@ from clickwright.models import registry
 from clickwright.models.ctr.tower_params import Width
 from clickwright.models.params import ModelParams
 from clickwright.models.sequential.history_params import HistoryParams
+from clickwright.models.value_range import Space, ValueRange
 from clickwright.schemas.errors import ConfigError
 
 
@@ -40,6 +41,14 @@ class MISSParams(ModelParams):
     feature_pairs: Literal["across_time", "same_time"] = "across_time"
     """Whether a feature is compared with itself at another time, or with another
     feature of the same time."""
+
+    SPACE: ClassVar[Space] = {
+        "widths": ValueRange(min=1, max=4),
+        "distance": ValueRange(min=1, max=4),
+        "temperature": ValueRange(min=0.05, max=0.5, log=True),
+        "interest_weight": ValueRange(min=0.1, max=1.0),
+        "feature_weight": ValueRange(min=0.1, max=1.0),
+    }
 
     @model_validator(mode="after")
     def _base_reads_a_history(self) -> "MISSParams":

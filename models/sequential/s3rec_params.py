@@ -1,6 +1,6 @@
 """Parameters of S3Rec."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from clickwright.models.sequential.next_item_params import (
     Share,
     Size,
 )
+from clickwright.models.value_range import Space, ValueRange
 
 Weight = Annotated[float, Field(ge=0.0)]
 """Weight of a loss."""
@@ -45,3 +46,10 @@ class S3RecParams(NextItemParams):
     """Weight of telling the attributes of masked items."""
     sp_weight: Weight = 0.5
     """Weight of telling a masked segment from one of another history."""
+
+    SPACE: ClassVar[Space] = {
+        "blocks": ValueRange(min=1, max=3),
+        "heads": (1, 2, 4),
+        "dropout": ValueRange(min=0.0, max=0.6),
+        "attention_dropout": ValueRange(min=0.0, max=0.6),
+    }

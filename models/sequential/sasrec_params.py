@@ -1,10 +1,13 @@
 """Parameters of SASRec."""
 
+from typing import ClassVar
+
 from clickwright.models.sequential.next_item_params import (
     NextItemParams,
     Share,
     Size,
 )
+from clickwright.models.value_range import Space, ValueRange
 
 
 class SASRecParams(NextItemParams):
@@ -23,3 +26,9 @@ class SASRecParams(NextItemParams):
     """Heads of each; a divisor of `embedding_dim`."""
     dropout: Share = 0.5
     """Share dropped, of embeddings, attention weights and dense layers."""
+
+    SPACE: ClassVar[Space] = {
+        "blocks": ValueRange(min=1, max=3),
+        "heads": (1, 2, 4),
+        "dropout": ValueRange(min=0.0, max=0.6),
+    }

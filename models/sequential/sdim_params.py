@@ -1,10 +1,11 @@
 """Parameters of SDIM."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clickwright.models.sequential.long_params import LongParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class SDIMParams(LongParams):
@@ -18,3 +19,8 @@ class SDIMParams(LongParams):
     """Whether each bucket's sum is brought to length 1."""
     hash_seed: Annotated[int, Field(ge=0)] = 0
     """Of what hashes; the same in every training of a configuration."""
+
+    SPACE: ClassVar[Space] = {
+        "hashes": (2, 4, 8),
+        "hash_bits": ValueRange(min=2, max=5),
+    }

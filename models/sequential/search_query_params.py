@@ -1,11 +1,12 @@
 """Parameters of the search-query model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from clickwright.models.ctr.tower_params import Rate, Width
 from clickwright.models.sequential.sequence_params import SequenceParams
+from clickwright.models.value_range import Space, ValueRange
 
 Factor = Annotated[float, Field(ge=0.0)]
 
@@ -43,6 +44,15 @@ class SearchQueryParams(SequenceParams):
     """Steps of the diffusion."""
     diffusion_jumps: Annotated[int, Field(ge=1, le=1000)] = 5
     """Steps back from a query to an item."""
+
+    SPACE: ClassVar[Space] = {
+        "blocks": ValueRange(min=1, max=2),
+        "heads": (1, 2, 4),
+        "query_dropout": ValueRange(min=0.0, max=0.4),
+        "next_item_weight": ValueRange(min=0.0, max=0.5),
+        "contrast_weight": ValueRange(min=0.0, max=0.5),
+        "temperature": ValueRange(min=0.05, max=0.5, log=True),
+    }
 
     @model_validator(mode="after")
     def _sizes(self) -> "SearchQueryParams":

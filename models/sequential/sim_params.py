@@ -1,10 +1,11 @@
 """Parameters of SIM."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from clickwright.models.sequential.long_params import LongParams
+from clickwright.models.value_range import Space, ValueRange
 
 
 class SIMParams(LongParams):
@@ -19,3 +20,7 @@ class SIMParams(LongParams):
     category: str | None = None
     """Input that the hard search compares, of which the history has a side sequence;
     the first one with a side sequence when left out."""
+
+    SPACE: ClassVar[Space] = {
+        "auxiliary_weight": ValueRange(min=0.0, max=1.0),
+    }

@@ -17,7 +17,7 @@ from clickwright.schemas.errors import DataError, storage_error
 FILE_NAME = "state.npz"
 Arrays = Sequence[np.ndarray[Any, Any]]
 """Values of variables, in the variables' order."""
-_GROUPS = ("model", "optimizer", "best")
+_GROUPS = ("model", "optimizer", "best", "best_optimizer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +30,7 @@ class State:
             but without what item tables fill.
         optimizer: all variables of the optimizer.
         best: the model's variables after the best epoch.
+        best_optimizer: the optimizer's.
         records: what is known of each finished epoch. Learning rate, early stopping
             and the order of the rows follow from them and the parameters.
         part: how far the epoch after them got.
@@ -39,6 +40,7 @@ class State:
     model: Arrays
     optimizer: Arrays
     best: Arrays
+    best_optimizer: Arrays
     records: tuple[EpochRecord, ...]
     part: EpochPart
 
@@ -102,7 +104,7 @@ class Checkpoint:
                     group: [
                         stored[f"{group}_{n}"]
                         for n in range(
-                            sum(name.startswith(f"{group}_") for name in stored.files)
+                            sum(_is_of(name, group) for name in stored.files)
                         )
                     ]
                     for group in _GROUPS
@@ -120,3 +122,8 @@ class Checkpoint:
                 where=str(self.file),
                 fix="delete its folder; training then starts from the beginning",
             ) from error
+
+
+def _is_of(name: str, group: str) -> bool:
+    head, _, number = name.rpartition("_")
+    return head == group and number.isdigit()

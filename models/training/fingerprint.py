@@ -8,7 +8,7 @@ from typing import Any
 
 from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised whenever old checkpoints would no longer mean the same."""
 _TRAILER = 8
 """Bytes at the end of a gzip file: checksum and length of its content."""

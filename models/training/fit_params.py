@@ -1,12 +1,13 @@
 """Parameters that all trainings have."""
 
 import abc
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import pydantic
 from pydantic import Field
 
 from clickwright.models.training.epoch_record import EpochRecord
+from clickwright.models.value_range import Space, ValueRange
 from clickwright.schemas.strict_yaml import StrictModel
 
 INDIFFERENT = frozenset(
@@ -75,6 +76,11 @@ class FitParams(StrictModel, abc.ABC):
     """What TensorBoard gets after an epoch: the log's figures and the norm of the
     gradient; also the norms of embedding rows by table and the gradients by layer, on
     the first batch; or nothing."""
+
+    SPACE: ClassVar[Space] = {
+        "learning_rate": ValueRange(min=1e-4, max=1e-2, log=True),
+    }
+    """What a search tries for these parameters."""
 
     def keeps(self, steps: int, seconds: float) -> bool:
         """Whether the state is to be kept within an epoch.

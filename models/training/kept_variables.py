@@ -1,8 +1,7 @@
 """The variables that the state of a training consists of."""
 
 import itertools
-import re
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
@@ -10,7 +9,12 @@ from clickwright.models.item_tables import frozen_variables
 from clickwright.models.training.checkpoint import Arrays, Checkpoint, State
 from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
+from clickwright.models.training.optimizer_state import OptimizerState, Slot, slots
+from clickwright.models.training.variable_names import canonical
 from clickwright.schemas.errors import DataError
+
+_Found: TypeAlias = tuple[str, tuple[int, ...]] | None
+"""Path and shape of a variable."""
 
 
 class KeptVariables:
@@ -25,14 +29,15 @@ class KeptVariables:
 
     Attributes:
         of_model: the model's variables that may change.
+        optimizer: the optimizer.
     """
 
     def __init__(
         self, model: keras.Model, optimizer: keras.optimizers.Optimizer
     ) -> None:
-        frozen = {id(v) for v in frozen_variables(model)}
-        self.of_model = [v for v in model.variables if id(v) not in frozen]
-        self._optimizer = optimizer
+        self.of_model = changing_variables(model)
+        self.optimizer = optimizer
+        self._moved = model.trainable_variables
 
     def values(self) -> Arrays:
         """Copies of the model's."""
@@ -44,18 +49,37 @@ class KeptVariables:
 
     def optimizer_values(self) -> Arrays:
         """Copies of the optimizer's."""
-        return [v.numpy() for v in self._optimizer.variables]
+        return [v.numpy() for v in self.optimizer.variables]
 
     def assign_optimizer(self, values: Arrays) -> None:
         """Puts values back into the optimizer."""
-        _assign(self._optimizer.variables, values)
+        _assign(self.optimizer.variables, values)
+
+    def slots(self) -> list[Slot]:
+        """What the optimizer keeps of each of the model's variables."""
+        return slots(self.optimizer, self._moved)
+
+    def optimizer_state(self) -> OptimizerState:
+        """Copies of that, and the steps."""
+        return OptimizerState.of(self.optimizer, self._moved)
 
     def state(
-        self, best: Arrays, records: tuple[EpochRecord, ...], part: EpochPart
+        self,
+        best: Arrays,
+        best_optimizer: Arrays,
+        records: tuple[EpochRecord, ...],
+        part: EpochPart,
     ) -> State:
         """Everything that the rest of the training depends on."""
-        names = tuple(v.path for v in self._variables())
-        return State(names, self.values(), self.optimizer_values(), best, records, part)
+        return State(
+            tuple(v.path for v in self._variables()),
+            self.values(),
+            self.optimizer_values(),
+            best,
+            best_optimizer,
+            records,
+            part,
+        )
 
     def restore(self, state: State, checkpoint: Checkpoint) -> None:
         """Puts back what `state` gave.
@@ -65,16 +89,14 @@ class KeptVariables:
         """
         stored = zip(state.names, [*state.model, *state.optimizer], strict=True)
         for kept, variable in itertools.zip_longest(stored, self._variables()):
-            found = "nothing" if kept is None else _described(kept[0], kept[1].shape)
+            found = None if kept is None else (kept[0], kept[1].shape)
             wanted = (
-                "nothing"
-                if variable is None
-                else _described(variable.path, variable.shape)
+                None if variable is None else (variable.path, tuple(variable.shape))
             )
             if _canonical(found) != _canonical(wanted):
                 raise DataError(
                     "The training checkpoint is of another model or optimizer: it "
-                    f"holds {found} where {wanted} is wanted.",
+                    f"holds {_described(found)} where {_described(wanted)} is wanted.",
                     where=str(checkpoint.file),
                     fix="choose another folder, or delete this one to train from the "
                     "beginning",
@@ -83,7 +105,7 @@ class KeptVariables:
         self.assign_optimizer(state.optimizer)
 
     def _variables(self) -> list[Any]:
-        return [*self.of_model, *self._optimizer.variables]
+        return [*self.of_model, *self.optimizer.variables]
 
 
 def _assign(variables: Any, values: Any) -> None:
@@ -91,10 +113,15 @@ def _assign(variables: Any, values: Any) -> None:
         variable.assign(value)
 
 
-def _described(name: str, shape: Any) -> str:
-    return f"`{name}` {list(shape)}"
+def changing_variables(model: keras.Model) -> list[keras.Variable]:
+    """The model's variables but for those that item tables fill."""
+    frozen = {id(v) for v in frozen_variables(model)}
+    return [v for v in model.variables if id(v) not in frozen]
 
 
-def _canonical(described: str) -> str:
-    """Without the numbers that Keras gives to layers, which differ by the process."""
-    return re.sub(r"_\d+(?=[/_`])", "", described)
+def _canonical(found: _Found) -> _Found:
+    return found and (canonical(found[0]), found[1])
+
+
+def _described(found: _Found) -> str:
+    return "nothing" if found is None else f"`{found[0]}` {list(found[1])}"

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import keras
 
+from clickwright.models.incremental.warm_start import WarmStart
 from clickwright.models.losses.loss import Loss
 from clickwright.models.training.checkpoint import Checkpoint
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.examples import Examples
 from clickwright.models.training.fit_params import FitParams
+from clickwright.models.training.optimizer_state import OptimizerState
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.placement import placement
 from clickwright.models.training.plateau import Plateau
@@ -38,11 +40,13 @@ class Fitted:
         model: it, with the weights of its best epoch.
         records: what is known of each epoch.
         measured: further metrics.
+        optimizer: what the optimizer knows after that epoch.
     """
 
     model: keras.Model
     records: tuple[EpochRecord, ...]
     measured: Mapping[str, float]
+    optimizer: OptimizerState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +75,13 @@ class SeedRuns:
         runs: one a seed.
         best: the one with the best validation.
         model: its model, with the best epoch's weights.
+        optimizer: what its optimizer knew after that epoch.
     """
 
     runs: tuple[SeedRun, ...]
     best: SeedRun
     model: keras.Model
+    optimizer: OptimizerState
 
     @property
     def mean(self) -> dict[str, float]:
@@ -124,6 +130,7 @@ def train_seeds(
     checkpoints: pathlib.Path | None = None,
     log_directory: pathlib.Path | None = None,
     measure: Callable[[Trainer], Mapping[str, float]] | None = None,
+    start: WarmStart | None = None,
 ) -> SeedRuns:
     """Trains `params.seeds` models, with `params.seed`, `params.seed` + 1 ...
 
@@ -142,9 +149,11 @@ def train_seeds(
             `training_summary.json` and TensorBoard's events; with several seeds each
             has a folder of its own in it. None for none.
         measure: further metrics of a trained model, such as those of a test split.
+        start: what each of them goes on from; None to start from scratch.
 
     Raises:
-        ConfigError: the device asked for is not there, or a loss is not finite.
+        ConfigError: the device asked for is not there, a loss is not finite, or
+            `start` is of another model.
         DataError: an input holds infinite values or NaN, or a state belongs to
             another model.
         MachineError: a state cannot be written.
@@ -153,9 +162,13 @@ def train_seeds(
     def fit(
         own: TrainingParams, checkpoint: Checkpoint | None, log: TrainingLog
     ) -> Fitted:
-        trainer = Trainer(build(), own, loss)
+        distillation = start.distillation(build) if start else None
+        trainer = Trainer(build(), own, loss, distillation)
+        if start is not None:
+            trainer.start_from(start)
         records = trainer.train(train, valid, checkpoint, log)
-        return Fitted(trainer.model, records, measure(trainer) if measure else {})
+        measured = measure(trainer) if measure else {}
+        return Fitted(trainer.model, records, measured, trainer.optimizer_state())
 
     runs = repeat(
         fit, params, train.rows, checkpoints=checkpoints, log_directory=log_directory
@@ -182,7 +195,7 @@ def repeat(
         log_directory: see `train_seeds`.
     """
     runs: list[SeedRun] = []
-    best: tuple[float, SeedRun, keras.Model] | None = None
+    best: tuple[float, SeedRun, Fitted] | None = None
     for n in range(params.seeds):
         own = params.model_copy(update={"seed": params.seed + n, "seeds": 1})
         folder = f"seed-{own.seed}"
@@ -198,11 +211,11 @@ def repeat(
         logger.info("seed %d, epoch %d: %s", run.seed, run.best_epoch, run.metrics)
         runs.append(run)
         if best is None or value > best[0]:
-            best = value, run, fitted.model
+            best = value, run, fitted
     if best is None:
         raise ValueError(f"`seeds` must be 1 or more. Received: {params.seeds}")
-    _, chosen, model = best
-    result = SeedRuns(tuple(runs), chosen, model)
+    _, chosen, fitted = best
+    result = SeedRuns(tuple(runs), chosen, fitted.model, fitted.optimizer)
     if log_directory is not None:
         if params.seeds > 1:
             log_file = log_directory / f"seed-{chosen.seed}" / LOG_FILE_NAME

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from clickwright.models.incremental.warm_start import WarmStart
 from clickwright.models.metrics.full_ranks import full_ranks
 from clickwright.models.metrics.ranking_metrics import ranking_metrics
 from clickwright.models.retrieval.retrieval_model import RetrievalModel
@@ -48,6 +49,7 @@ class RetrievalTrainer(
         super().__init__(model, params)
         model.by_length = not params.jit_compile
         self._fresh = self._kept.optimizer_values()
+        self._started = False
         self._steps = {
             stage: tf.function(
                 functools.partial(self._step_on, stage),
@@ -65,6 +67,15 @@ class RetrievalTrainer(
                 }
             ],
         )
+
+    def start_from(self, start: WarmStart) -> None:
+        """Goes on from a parent, with the last stage, which is where that one ended.
+
+        Raises:
+            ConfigError: the parent is another model.
+        """
+        super().start_from(start)
+        self._started = True
 
     def measure(
         self, examples: RetrievalExamples, say: str = "ranking"
@@ -108,7 +119,9 @@ class RetrievalTrainer(
 
     @property
     def _first_epochs(self) -> int:
-        """Epochs of all stages before the last."""
+        """Epochs of all stages before the last; none where training goes on."""
+        if self._started:
+            return 0
         return self._params.pretrain_epochs * (len(self.model.stages) - 1)
 
     def _stage(self, number: int) -> str:
@@ -125,6 +138,8 @@ class RetrievalTrainer(
         self.model.adapt(train.target_counts(self.model.length))
 
     def _begin_epoch(self, epoch: int) -> None:
+        if self._started:
+            return
         if epoch == 1 or self._stage(epoch) != self._stage(epoch - 1):
             self._kept.assign_optimizer(self._fresh)
 

@@ -9,33 +9,32 @@ import shutil
 from typing import Any
 
 import keras
-import tensorflow_transform as tft
 
 from clickwright.models import registry
 from clickwright.models.export_params import ExportParams
 from clickwright.models.freeze_numeric import check_freezable
+from clickwright.models.incremental.keep_state import keep_state
+from clickwright.models.incremental.vocabularies import learned_vocabularies
+from clickwright.models.incremental.warm_start import WarmStart
 from clickwright.models.item_tables import fill_item_tables
-from clickwright.models.item_vocabulary import vocabulary_values
 from clickwright.models.training.data import example_files
+from clickwright.models.training.data_span import read_data_span
 from clickwright.models.training.fingerprint import fingerprint
 from clickwright.models.training.params import INDIFFERENT, TrainingParams
 from clickwright.models.training.placement import check_device
 from clickwright.models.training.retrieval_params import RetrievalTrainingParams
 from clickwright.models.training.run_click import run_click
 from clickwright.models.training.run_retrieval import run_retrieval
+from clickwright.models.training.trainer_inputs import TrainerInputs
 from clickwright.models.training.training_params import TRAINING_PARAMS
+from clickwright.models.training.training_state import state_folder
+from clickwright.models.training.tuned import with_tuned
 from clickwright.models.training.work import Work
 from clickwright.schemas import strict_yaml
-from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
-from clickwright.schemas.item_table import ItemTable, vocabulary_digest
+from clickwright.schemas.incremental import Incremental
 from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
-from clickwright.schemas.spec import FeatureSpec, LearnedVocabulary
-
-HYPERPARAMETER = "discretization_plan"
-"""Key of the Trainer's hyperparameters that holds a plan, as a dict."""
-ITEM_TABLES = "item_tables"
-"""Key of the Trainer's hyperparameters that holds item tables: a folder an entity."""
+from clickwright.schemas.spec import FeatureSpec
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,9 @@ def run_fn(fn_args: Any) -> None:
     Beside `training_log.jsonl` stands `training_summary.json`: every seed's records,
     and mean and deviation of the best epochs' validation metrics; and, where the
     model embeds numeric fields, `numeric_fields.keras`, what embeds them, and
-    `freeze_report.json`, where they are frozen.
+    `freeze_report.json`, where they are frozen. Beside the exported model stands its
+    training state, which a later run goes on from: given as `base_model`, its weights,
+    grown with the vocabularies, are what training starts with.
 
     Args:
         fn_args: TFX's `FnArgs`. Of `custom_config`:
@@ -68,42 +69,65 @@ def run_fn(fn_args: Any) -> None:
             * `training`: fields of `TrainingParams`, or of `RetrievalTrainingParams`
               where the model is for retrieval;
             * `checkpoint_dir`: folder of checkpoints, or null for none;
-            * `export`: fields of `ExportParams`; absent for none.
+            * `export`: fields of `ExportParams`; absent for none;
+            * `incremental`: fields of `Incremental`, how training goes on from
+              `base_model`; absent for its defaults.
 
             The plan of the numeric features is the one that `hyperparameters` hold
             as `discretization_plan`, else the one beside the transform graph. The
             item tables are those of `hyperparameters`' `item_tables`, `{entity:
-            folder}`; they fill the model's frozen tables.
+            folder}`; they fill the model's frozen tables. What their `tuned` says of
+            model and training comes before `custom_config`.
 
     Raises:
         ConfigError: model or training parameters are not valid, the plan is not
             there or of another spec, an item table is not there or of another
-            vocabulary, the device asked for is not there, a batch is larger than the
-            training split, or training diverged.
+            vocabulary, `base_model` is another model, the device asked for is not
+            there, a batch is larger than the training split, or training diverged.
         DataError: a split cannot be learned from, or a file is damaged.
         MachineError: checkpoint or model cannot be written.
     """
-    config = fn_args.custom_config
+    hyperparameters = getattr(fn_args, "hyperparameters", None)
+    config = with_tuned(fn_args.custom_config, hyperparameters)
     spec = FeatureSpec.model_validate_json(config["spec"])
     name = config["model"]["name"]
     task = registry.entry(name).task
     params = strict_yaml.parse(TRAINING_PARAMS[task], config["training"], "training")
     check_device(params)
     model_params = registry.parse_params(name, config["model"].get("params") or {})
-    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    plan = _plan(spec, fn_args)
-    tables = _item_tables(spec, fn_args)
-    sizes = vocabulary_sizes(spec, transform)
-    for folder in tables.values():
-        attributes = ItemTable.read(folder).attributes
-        sizes |= {name: column.values for name, column in attributes.items()}
-    inputs = spec.model_inputs(sizes, plan.encodings() if plan else None)
+    read = TrainerInputs.of(spec, fn_args.transform_graph_path, hyperparameters)
 
     export_params = strict_yaml.parse(
         ExportParams, config.get("export") or {}, "export"
     )
     if export_params.freeze_numeric is not None:
-        check_freezable(inputs)
+        check_freezable(read.inputs)
+
+    vocabularies = learned_vocabularies(spec, read.transform, read.tables)
+    start: WarmStart | None = None
+    going_on: Incremental | None = None
+    if getattr(fn_args, "base_model", None):
+        going_on = strict_yaml.parse(
+            Incremental, config.get("incremental") or {}, "incremental"
+        )
+        start = WarmStart.of(
+            state_folder(fn_args.base_model),
+            going_on,
+            name=name,
+            params=model_params,
+            spec=spec,
+            plan=read.plan,
+            vocabularies=vocabularies,
+            inputs=read.inputs,
+        )
+        if going_on.distillation.weight and task != "click":
+            raise ConfigError(
+                f"Distillation is for click models; `{name}` is for {task}.",
+                where="incremental.distillation",
+                fix="leave out `distillation`",
+            )
+        if going_on.epochs is not None:
+            params = params.model_copy(update={"epochs": going_on.epochs})
 
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
@@ -111,8 +135,10 @@ def run_fn(fn_args: Any) -> None:
         "spec": spec.model_dump(mode="json"),
         "model": {"name": name, "params": model_params.model_dump(mode="json")},
         "training": params.model_dump(mode="json", exclude=set(INDIFFERENT)),
-        "inputs": [i.to_dict() for i in inputs],
-        "item_tables": {entity: str(folder) for entity, folder in tables.items()},
+        "inputs": [i.to_dict() for i in read.inputs],
+        "item_tables": {entity: str(folder) for entity, folder in read.tables.items()},
+        "parent": start.parent.state_sha256 if start else None,
+        "incremental": going_on.model_dump(mode="json") if going_on else None,
     }
     state: pathlib.Path | None = None
     if config.get("checkpoint_dir") is not None:
@@ -121,14 +147,10 @@ def run_fn(fn_args: Any) -> None:
         state = pathlib.Path(config["checkpoint_dir"]) / fingerprint(
             settings, files, graph
         )
-    digests = {
-        entity: vocabulary_digest(vocabulary_values(spec, transform, entity))
-        for entity in tables
-    }
 
     def build() -> keras.Model:
-        model = registry.build(name, inputs, model_params)
-        fill_item_tables(model, tables, digests)
+        model = registry.build(name, read.inputs, model_params)
+        fill_item_tables(model, read.tables, read.digests)
         return model
 
     # Transform graphs of older versions have none.
@@ -136,8 +158,8 @@ def run_fn(fn_args: Any) -> None:
     work = Work(
         name=name,
         spec=spec,
-        inputs=inputs,
-        transform=transform,
+        inputs=read.inputs,
+        transform=read.transform,
         build=build,
         train_files=train_files,
         valid_files=valid_files,
@@ -145,48 +167,28 @@ def run_fn(fn_args: Any) -> None:
         log_directory=pathlib.Path(fn_args.model_run_dir),
         serving_directory=pathlib.Path(fn_args.serving_model_dir),
         golden_rows=golden_rows if golden_rows.is_file() else None,
+        start=start,
     )
     if isinstance(params, TrainingParams):
         loss = registry.loss(name, model_params)
-        run_click(work, params, loss, plan, export_params)
+        runs, rows = run_click(work, params, loss, read.plan, export_params)
     elif isinstance(params, RetrievalTrainingParams):
-        run_retrieval(work, params, export_params)
+        runs, rows = run_retrieval(work, params, export_params)
+    else:
+        raise TypeError(f"Nothing trains by `{type(params).__name__}`.")
+    keep_state(
+        state_folder(fn_args.serving_model_dir),
+        runs.model,
+        runs.optimizer,
+        name=name,
+        params=model_params,
+        training=params,
+        spec=spec,
+        plan=read.plan,
+        vocabularies=vocabularies,
+        rows=rows,
+        span=read_data_span(pathlib.Path(fn_args.transform_graph_path)),
+        start=start,
+    )
     if state is not None:
         shutil.rmtree(state, ignore_errors=True)
-
-
-def vocabulary_sizes(
-    spec: FeatureSpec, transform: tft.TFTransformOutput
-) -> dict[str, int]:
-    """Values in each vocabulary that Transform learned, by feature."""
-    return {
-        name: transform.vocabulary_size_by_name(name)
-        for name, feature in spec.vocabulary_features().items()
-        if isinstance(feature.vocabulary, LearnedVocabulary)
-    }
-
-
-def _item_tables(spec: FeatureSpec, fn_args: Any) -> dict[str, pathlib.Path]:
-    """The folder of each entity's item table."""
-    given = (getattr(fn_args, "hyperparameters", None) or {}).get(ITEM_TABLES, {})
-    for entity in spec.item_entities():
-        if entity not in given:
-            raise ConfigError(
-                f"The spec has item features of `{entity}`, and there is no item table.",
-                where=f"hyperparameters, `{ITEM_TABLES}`",
-                fix=f"give the folder that ItemTableGen wrote for `{entity}`",
-            )
-    return {entity: pathlib.Path(given[entity]) for entity in spec.item_entities()}
-
-
-def _plan(spec: FeatureSpec, fn_args: Any) -> DiscretizationPlan | None:
-    """The plan of the spec's numeric features; None where it has none."""
-    if not spec.numeric_features():
-        return None
-    given = (getattr(fn_args, "hyperparameters", None) or {}).get(HYPERPARAMETER)
-    if given is None:
-        plan = DiscretizationPlan.read(pathlib.Path(fn_args.transform_graph_path))
-    else:
-        plan = DiscretizationPlan.model_validate(given, strict=False)
-    plan.check(spec)
-    return plan

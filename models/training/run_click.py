@@ -13,7 +13,7 @@ from clickwright.models.request_rows import RequestRows
 from clickwright.models.training.data import read_examples
 from clickwright.models.training.numeric_fields import write_numeric_fields
 from clickwright.models.training.params import TrainingParams
-from clickwright.models.training.repeat import train_seeds
+from clickwright.models.training.repeat import SeedRuns, train_seeds
 from clickwright.models.training.work import Work, check_batch_size
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 
@@ -24,7 +24,7 @@ def run_click(
     loss: Loss,
     plan: DiscretizationPlan | None,
     export_params: ExportParams,
-) -> None:
+) -> tuple[SeedRuns, int]:
     """Trains the model on the rows' labels, and exports its probability.
 
     Args:
@@ -33,6 +33,9 @@ def run_click(
         loss: the model's.
         plan: of the numeric features; None where there are none.
         export_params: what is done to the model before it is exported.
+
+    Returns:
+        The trainings, and the rows of the training split.
     """
     read = functools.partial(
         read_examples,
@@ -58,6 +61,7 @@ def run_click(
         loss=loss,
         checkpoints=work.state,
         log_directory=work.log_directory,
+        start=work.start,
     )
     model = runs.model
     write_numeric_fields(model, work.log_directory)
@@ -85,3 +89,4 @@ def run_click(
             params.negative_sampling_rate,
             health=plan is not None and bool(plan.fields),
         )
+    return runs, train.rows

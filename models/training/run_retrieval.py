@@ -7,7 +7,7 @@ from clickwright.models.request_rows import RequestRows
 from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
 from clickwright.models.retrieval_requests import write_retrieval_requests
 from clickwright.models.training.checkpoint import Checkpoint
-from clickwright.models.training.repeat import Fitted, repeat
+from clickwright.models.training.repeat import Fitted, SeedRuns, repeat
 from clickwright.models.training.retrieval_data import read_retrieval_examples
 from clickwright.models.training.retrieval_params import RetrievalTrainingParams
 from clickwright.models.training.retrieval_trainer import RetrievalTrainer
@@ -17,13 +17,16 @@ from clickwright.models.training.work import Work, check_batch_size
 
 def run_retrieval(
     work: Work, params: RetrievalTrainingParams, export_params: ExportParams
-) -> None:
+) -> tuple[SeedRuns, int]:
     """Trains the model on what users took, and exports how it finds items.
 
     Args:
         work: what to do; `build` makes retrieval models.
         params: how to train.
         export_params: which requests go with the model.
+
+    Returns:
+        The trainings, and the rows of the training split.
     """
     inputs = RetrievalInputs.of(work.inputs)
     # Before any work: without values there is nothing that could be recommended.
@@ -38,8 +41,10 @@ def run_retrieval(
         own: RetrievalTrainingParams, checkpoint: Checkpoint | None, log: TrainingLog
     ) -> Fitted:
         trainer = RetrievalTrainer(work.build(), own)
+        if work.start is not None:
+            trainer.start_from(work.start)
         records = trainer.train(train, valid, checkpoint, log)
-        return Fitted(trainer.model, records, {})
+        return Fitted(trainer.model, records, {}, trainer.optimizer_state())
 
     runs = repeat(
         fit,
@@ -68,3 +73,4 @@ def run_retrieval(
                 work.golden_rows, export_params.golden_rows, export_params.batch_sizes
             ),
         )
+    return runs, train.rows

@@ -8,6 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from clickwright.models.ctr.parts import LOGITS
+from clickwright.models.incremental.distillation_loss import (
+    DistillationLoss,
+    probability_logit,
+)
 from clickwright.models.losses.cross_entropy import CrossEntropy
 from clickwright.models.losses.loss import Loss
 from clickwright.models.metrics.auc import area_under_roc
@@ -54,16 +58,23 @@ class Trainer(TrainingLoop[keras.Model, TrainingParams, Examples]):
         model: a model that `registry.build` made.
         params: how to train it.
         loss: of labels, logits and weights; cross-entropy when None.
+        distillation: keeps the model to its parent's answers; None for nothing.
     """
 
     def __init__(
-        self, model: keras.Model, params: TrainingParams, loss: Loss | None = None
+        self,
+        model: keras.Model,
+        params: TrainingParams,
+        loss: Loss | None = None,
+        distillation: DistillationLoss | None = None,
     ) -> None:
         self._tables = choose_updates(model, params)
         super().__init__(model, params, self._tables)
         self._loss = loss or CrossEntropy()
         logits = model.output.get(LOGITS, model.get_layer("probability").input)
         self._logit_model = keras.Model(model.input, logits)
+        self._distillation = distillation
+        self._both_model = keras.Model(model.input, [logits, probability_logit(model)])
         self._score_model = scoring_model(model, params.negative_sampling_rate)
         self._sparse = {t.variable.path for t in self._tables if t.sparse}
         self._strategy = tf.distribute.get_strategy()
@@ -170,10 +181,13 @@ class Trainer(TrainingLoop[keras.Model, TrainingParams, Examples]):
         variables = self.model.trainable_variables
         context = tf.distribute.get_replica_context()
         with tf.GradientTape() as tape:
-            logits = self._logit_model(features, training=True)  # [B, K]
+            # [B, K] and [B, 1]
+            logits, logit = self._both_model(features, training=True)
             loss = self._loss(labels, logits, weights)
+            if self._distillation is not None:
+                loss += self._distillation(features, logit, weights)
             with without_penalties(self._tables):
-                penalties = self._logit_model.losses
+                penalties = self._both_model.losses
             if self._replicas == 1:
                 total = tf.add_n([loss, *penalties])
             else:

@@ -10,12 +10,14 @@ from typing import Any, Generic, TypeVar
 import keras
 import tensorflow as tf
 
+from clickwright.models.incremental.warm_start import WarmStart
 from clickwright.models.training.checkpoint import Arrays, Checkpoint
 from clickwright.models.training.epoch_part import EpochPart
 from clickwright.models.training.epoch_record import EpochRecord
 from clickwright.models.training.fit_params import FitParams
 from clickwright.models.training.kept_variables import KeptVariables
 from clickwright.models.training.optimizer import Table, make_optimizer
+from clickwright.models.training.optimizer_state import OptimizerState
 from clickwright.models.training.placement import default_device
 from clickwright.models.training.plateau import Plateau
 from clickwright.models.training.training_log import TrainingLog
@@ -92,6 +94,7 @@ class TrainingLoop(abc.ABC, Generic[ModelT, ParamsT, ExamplesT]):
         part = EpochPart()
         self._begin(train)
         best: Arrays = self._kept.values()
+        best_optimizer: Arrays = self._kept.optimizer_values()
         state = checkpoint.load() if checkpoint else None
         if checkpoint is not None and state is not None:
             logger.info(
@@ -100,7 +103,7 @@ class TrainingLoop(abc.ABC, Generic[ModelT, ParamsT, ExamplesT]):
                 state.part.steps,
             )
             self._kept.restore(state, checkpoint)
-            best, part = state.best, state.part
+            best, best_optimizer, part = state.best, state.best_optimizer, state.part
             for record in state.records:
                 records.append(record)
                 plateau.update(record)
@@ -108,7 +111,9 @@ class TrainingLoop(abc.ABC, Generic[ModelT, ParamsT, ExamplesT]):
 
         def keep(part: EpochPart) -> None:
             if checkpoint is not None:
-                checkpoint.save(self._kept.state(best, tuple(records), part))
+                checkpoint.save(
+                    self._kept.state(best, best_optimizer, tuple(records), part)
+                )
 
         while len(records) < self._epochs and not plateau.stop:
             number = len(records) + 1
@@ -121,12 +126,26 @@ class TrainingLoop(abc.ABC, Generic[ModelT, ParamsT, ExamplesT]):
             records.append(record)
             if plateau.update(record):
                 best = self._kept.values()
+                best_optimizer = self._kept.optimizer_values()
             keep(part)
             log.epoch_ended(record)
             if log.inspects:
                 self._inspect(number, train, log)
         self._kept.assign(best)
+        self._kept.assign_optimizer(best_optimizer)
         return tuple(records)
+
+    def start_from(self, start: WarmStart) -> None:
+        """Goes on from a parent, whose weights and optimizer it takes up.
+
+        Raises:
+            ConfigError: the parent is another model.
+        """
+        start.fill(self._kept, self.model)
+
+    def optimizer_state(self) -> OptimizerState:
+        """What the optimizer knows; once trained, that of the best epoch."""
+        return self._kept.optimizer_state()
 
     @property
     def _epochs(self) -> int:

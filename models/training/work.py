@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow_transform as tft
 
+from clickwright.models.incremental.warm_start import WarmStart
 from clickwright.models.training.fit_params import FitParams
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.model_input import ModelInput
@@ -29,6 +30,7 @@ class Work:
         log_directory: folder of logs and reports.
         serving_directory: folder of the SavedModel.
         golden_rows: raw rows to make requests of; None for no requests.
+        start: what training goes on from; None to start from scratch.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Work:
     log_directory: pathlib.Path
     serving_directory: pathlib.Path
     golden_rows: pathlib.Path | None = None
+    start: WarmStart | None = None
 
 
 def check_batch_size(params: FitParams, rows: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from clickwright.components.evaluation.result import EvaluationResult
 from clickwright.components.serving_validator.result import ValidationResult
+from clickwright.components.tuner.result import TuningResult
 from clickwright.pipeline.report.anomalies import DataCheck
 from clickwright.pipeline.report.learning_curve import EpochRecord
 from clickwright.pipeline.report.statistics import SplitStatistics
@@ -78,6 +79,8 @@ class RunRecord:
     """None where numeric fields were not inspected, or there are none."""
     items: tuple[ItemTable, ...] = ()
     """The item tables that the model holds."""
+    tuning: TuningResult | None = None
+    """None where parameters were not searched for."""
     evaluation: EvaluationResult | None = None
     serving: ValidationResult | None = None
     """What became of the model in a server; None where none was asked for."""

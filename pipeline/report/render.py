@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from clickwright.components.evaluation.result import SliceMetrics, SplitResult
+from clickwright.components.tuner.result import changed
 from clickwright.pipeline.report import charts, dag
 from clickwright.pipeline.report.anomalies import ComparisonRecord
 from clickwright.pipeline.report.comparison import (
@@ -23,6 +24,7 @@ from clickwright.pipeline.report.off_policy import off_policy_view
 from clickwright.pipeline.report.record import NodeRecord, RunRecord
 from clickwright.pipeline.report.serving import serving_view
 from clickwright.pipeline.report.statistics import FeatureStatistics
+from clickwright.pipeline.report.tuning import tuning_view
 from clickwright.schemas.atomic_file import write_text
 from clickwright.schemas.html_page import formats
 from clickwright.schemas.html_page.card import Card
@@ -40,6 +42,7 @@ SECTIONS = {
     "metrics": "Metrics",
     "slices": "Slices",
     "calibration": "Calibration",
+    "tuning": "Search",
     "learning": "Learning",
     "data": "Data",
     "anomalies": "Data check",
@@ -175,6 +178,7 @@ def _view(record: RunRecord, figures: dict[str, Figure]) -> dict[str, Any]:
         "test": test,
         "groups": groups,
         "curves": curves,
+        "tuning": tuning_view(record.tuning, figures),
         "learning": list(learning),
         "features": features,
         "numerics": numerics,
@@ -196,6 +200,14 @@ def _verdict(record: RunRecord) -> _Verdict:
         failed = [n.name for n in record.nodes if n.state == "failed"]
         where = f" in {', '.join(failed)}" if failed else ""
         return _Verdict("bad", f"The run failed{where}", "Nothing was published.")
+    if record.evaluation is None and record.tuning is not None:
+        found = len(changed(record.tuning))
+        return _Verdict(
+            "good",
+            "Better parameters found" if found else "No better parameters found",
+            f"Of {len(record.tuning.trials)} trials. Nothing was trained with them, nor "
+            "published.",
+        )
     if not record.blessed and record.evaluation is None:
         return _Verdict(
             "warn", "Not evaluated", "Nothing was published: there are no metrics."

@@ -355,3 +355,19 @@ def test_a_file_address_is_a_folder(
     assert (tmp_path / "serving/ctr" / str(version) / "saved_model.pb").is_file()
     with pytest.raises(ConfigError, match="Received: hdfs://a/b"):
         VersionStore("hdfs://a/b", "ctr")
+
+
+def test_a_folder_of_a_version_can_be_downloaded(
+    store: VersionStore, model: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    version = store.publish(model, provenance={}).version
+
+    store.storage.download(version, "variables", tmp_path / "copy")
+
+    found = {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()}
+    prefix = "variables/"
+    assert found == {
+        name.removeprefix(prefix): content
+        for name, content in FILES.items()
+        if name.startswith(prefix)
+    }

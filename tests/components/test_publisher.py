@@ -820,6 +820,22 @@ def test_a_blessed_model_is_published(
     assert models(config)["ctr"].version_labels == {"stable": int(version)}
 
 
+def test_in_a_container_lists_come_as_json(
+    exported: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    pushed = execute(
+        exported,
+        tmp_path,
+        blessed=True,
+        signatures='["serving_default"]',
+        provenance='{"config_sha256": "abc"}',
+    )
+
+    destination = pushed.get_string_custom_property("pushed_destination")
+    manifest = verify(pathlib.Path(destination))
+    assert manifest.provenance["config_sha256"] == "abc"
+
+
 @pytest.mark.parametrize(
     ("blessed", "servable", "require_blessing", "detail"),
     [

@@ -18,7 +18,7 @@ from clickwright.models.click_requests import write_click_requests
 from clickwright.models.export import export, feature_columns
 from clickwright.models.export_params import GOLDEN_ROWS, ExportParams
 from clickwright.models.request_rows import RequestRows
-from clickwright.models.training.run import vocabulary_sizes
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 from clickwright.schemas.errors import ConfigError, DataError
 from clickwright.schemas.strict_yaml import parse
 

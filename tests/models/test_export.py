@@ -20,7 +20,7 @@ from transformed_shop import (
 from clickwright.models import registry
 from clickwright.models.export import HEALTH, MISSING_INT64, export, feature_columns
 from clickwright.models.fold_norms import fold_norms
-from clickwright.models.training.run import vocabulary_sizes
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 from clickwright.schemas.errors import MachineError
 
 FEATURE_COLUMNS = feature_columns(SPEC)

@@ -11,7 +11,7 @@ from transformed_shop import PLAN, SPEC, Row, Transformed, encode, make_rows
 from clickwright.models import registry
 from clickwright.models.export import MISSING_INT64, export, feature_columns
 from clickwright.models.freeze_numeric import freeze_numeric, scaled_ranges
-from clickwright.models.training.run import vocabulary_sizes
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 
 BOUND = 1e-3
 COLUMNS = feature_columns(SPEC)

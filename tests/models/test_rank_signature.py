@@ -11,7 +11,7 @@ from zoo_shop import SMALL
 
 from clickwright.models import registry
 from clickwright.models.export import MISSING_INT64, export, feature_columns
-from clickwright.models.training.run import vocabulary_sizes
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 
 ITEM_COLUMNS = {"item", "shop", "price", "tags"}
 ROWS = make_rows(9, seed=3, known=30)

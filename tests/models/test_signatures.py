@@ -30,7 +30,7 @@ from clickwright.models.item_vocabulary import vocabulary_values
 from clickwright.models.request_rows import RequestRows
 from clickwright.models.retrieval.retrieval_inputs import RetrievalInputs
 from clickwright.models.retrieval_requests import write_retrieval_requests
-from clickwright.models.training.run import vocabulary_sizes
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 from clickwright.schemas.spec import FeatureSpec
 
 # Values 20 .. 29 are in no vocabulary.

@@ -40,13 +40,16 @@ def write(shop: Shop, label: str = "canary", **changes: Any) -> None:
 def test_a_run_with_an_experiment_ends_with_its_definition(shop: Shop) -> None:
     from tfx.dsl.compiler import compiler
 
+    from clickwright.pipeline.local_site import LocalSite
     from clickwright.pipeline.pipeline import create_pipeline
 
     write(shop)
     config, paths = LoadedConfig(shop.config), RunPaths(shop.out)
     files = find_input(config, None, paths)
     compiled = compiler.Compiler().compile(
-        create_pipeline(config, files, paths, shop.folder / "schema.pbtxt")
+        create_pipeline(
+            config, LocalSite(config, files, paths, shop.folder / "schema.pbtxt")
+        )
     )
 
     upstream = {

@@ -35,13 +35,17 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
 ) -> None:
     from tfx.dsl.compiler import compiler
 
+    from clickwright.pipeline.local_site import LocalSite
     from clickwright.pipeline.pipeline import create_pipeline
 
     price = {**FEATURES["price"], **({"encoder": encoder} if encoder else {})}
     shop.write_spec({**SPEC, "features": {**FEATURES, "price": price}})
     config, files = input_of(shop)
     compiled = compiler.Compiler().compile(
-        create_pipeline(config, files, RunPaths(shop.out), shop.folder / "schema.pbtxt")
+        create_pipeline(
+            config,
+            LocalSite(config, files, RunPaths(shop.out), shop.folder / "schema.pbtxt"),
+        )
     )
 
     upstream = {

@@ -4,8 +4,11 @@ import pathlib
 from typing import Any
 
 import pytest
-from tiny_shop import CONFIG, SPEC, Shop, make_shop
+from tiny_shop import CONFIG, SPEC, Shop, make_log, make_shop
 
+from clickwright.components.spans.span_journal import SpanJournal
+from clickwright.components.spans.span_request import SpanRequest
+from clickwright.components.tuner.params import TunerParams
 from clickwright.pipeline import steps
 from clickwright.pipeline.config import LoadedConfig
 from clickwright.pipeline.inputs import find_input
@@ -30,25 +33,34 @@ def spec_with(price: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("price", "numeric"),
+    ("price", "tuner", "some"),
     [
-        (None, set()),
-        ({}, NUMERIC),
-        ({"encoder": "auto"}, {*NUMERIC, "EncoderSearch"}),
+        (None, None, set()),
+        (None, {}, {"Tuner"}),
+        ({}, None, NUMERIC),
+        ({"encoder": "auto"}, None, {*NUMERIC, "EncoderSearch"}),
+        ({"encoder": "auto"}, {}, {*NUMERIC, "EncoderSearch", "Tuner"}),
     ],
 )
 def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
-    price: dict[str, Any] | None, numeric: set[str], shop: Shop
+    price: dict[str, Any] | None,
+    tuner: dict[str, Any] | None,
+    some: set[str],
+    shop: Shop,
 ) -> None:
     from tfx.dsl.compiler import compiler
 
+    from clickwright.pipeline.local_site import LocalSite
     from clickwright.pipeline.pipeline import create_pipeline
 
     shop.write_spec(spec_with(price))
+    shop.write_config({**CONFIG, "tuner": tuner})
     config, paths = LoadedConfig(shop.config), RunPaths(shop.out)
     files = find_input(config, None, paths)
     compiled = compiler.Compiler().compile(
-        create_pipeline(config, files, paths, shop.folder / "schema.pbtxt")
+        create_pipeline(
+            config, LocalSite(config, files, paths, shop.folder / "schema.pbtxt")
+        )
     )
 
     upstream = {
@@ -56,11 +68,41 @@ def test_the_steps_are_the_nodes_of_the_pipeline_with_their_edges(
         for node in compiled.nodes
     }
     assert set(steps.upstream(config)) == set(upstream)
-    assert set(upstream) & {*NUMERIC, "EncoderSearch"} == numeric
+    assert set(upstream) & {*NUMERIC, "EncoderSearch", "Tuner"} == some
     for name, known in steps.upstream(config).items():
         assert set(known) <= upstream[name], name
         unknown = upstream[name] - set(known)
         assert unknown <= set(steps.RESOLVERS), name
+
+
+@pytest.mark.parametrize("parent", [None, 1])
+def test_a_run_that_goes_on_from_a_model_hands_it_to_all_that_hang_on_it(
+    parent: int | None, shop: Shop
+) -> None:
+    from tfx.dsl.compiler import compiler
+
+    from clickwright.pipeline.local_site import LocalSite
+    from clickwright.pipeline.pipeline import create_pipeline
+
+    shop.write_config({**CONFIG, "incremental": {}})
+    for span in (1, 2):
+        shop.write_log(make_log(span), to=f"log/span-{span}")
+    config, paths = LoadedConfig(shop.config), RunPaths(shop.out)
+    if parent is not None:
+        spans = find_input(config, None, paths, SpanRequest(parent)).spans
+        assert spans is not None
+        SpanJournal([spans.record("blessed", "run")]).write(paths.spans)
+    site = LocalSite(config, find_input(config, None, paths), paths, shop.config)
+    compiled = compiler.Compiler().compile(create_pipeline(config, site))
+
+    takes = {
+        node.pipeline_node.node_info.id
+        for node in compiled.nodes
+        if "base_model" in node.pipeline_node.inputs.inputs
+        and node.pipeline_node.node_info.id != "WarmStartModel"
+    }
+    wanted = {"Discretizer", "SpecTransform", "Trainer"}
+    assert takes == (set() if parent is None else wanted)
 
 
 def test_a_run_without_serving_validation_publishes_by_the_evaluation_alone(
@@ -84,6 +126,7 @@ def test_a_run_without_serving_validation_publishes_by_the_evaluation_alone(
         ({"serving": {"tolerance": 1e-4}}, "ServingValidator"),
         ({"serving": {"latency": {"p50_ratio": 2.0}}}, "ServingValidator"),
         ({"publish": {"keep": 2}}, "Publisher"),
+        ({"incremental": {"new_ids": "fresh"}}, "Trainer"),
         ({"name": "other"}, "LogExampleGen"),
     ],
 )
@@ -112,6 +155,27 @@ def test_a_change_of_the_search_reaches_the_search_and_the_trainer(shop: Shop) -
     assert not {"Discretizer", "SpecTransform"} & set(changed)
 
 
+def test_a_change_of_the_tuner_reaches_the_tuner_and_the_trainer(shop: Shop) -> None:
+    shop.write_config({**CONFIG, "tuner": {}})
+    before = steps.signatures(LoadedConfig(shop.config), "data")
+    shop.write_config({**CONFIG, "tuner": {"trials": 3}})
+    after = steps.signatures(LoadedConfig(shop.config), "data")
+
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed[:2] == ["Tuner", "Trainer"]
+    assert not {"SpecTransform", "EncoderSearch"} & set(changed)
+
+
+def test_a_model_that_goes_on_from_its_parent_is_not_searched_for(shop: Shop) -> None:
+    shop.write_config({**CONFIG, "tuner": {}, "incremental": {}})
+    with pytest.raises(ConfigError, match="keeps the parent's parameters"):
+        LoadedConfig(shop.config)
+    # A search of its own starts each trial from scratch.
+    assert LoadedConfig(shop.config, {"trials": 3}).tuner == TunerParams(trials=3)
+    shop.write_config({**CONFIG, "tuner": {}, "incremental": {"warm_start": False}})
+    assert LoadedConfig(shop.config).tuner == TunerParams()
+
+
 def test_a_search_that_no_feature_asks_for_is_refused(shop: Shop) -> None:
     shop.write_config({**CONFIG, "numeric_search": {"seeds": 2}})
 
@@ -126,13 +190,20 @@ def test_a_search_that_no_feature_asks_for_is_refused(shop: Shop) -> None:
     [
         ({"numeric_search": {"seed": 2}}, "numeric_search: `seed`: unknown key"),
         ({"export": {"freeze": {}}}, "export: `freeze`: unknown key"),
+        ({"tuner": {"trails": 2}}, "tuner: `trails`: unknown key. Did you mean"),
+        ({"tuner": {"algorithm": "grid"}}, "`algorithm`: must be one of 'random'"),
+        ({"tuner": {"objective": "hr@5"}}, "tuner.objective: The validation does not"),
+        (
+            {"tuner": {"space": {"model": {"l3": [1]}}}},
+            "tuner.space.model: `l3` is no parameter",
+        ),
         (
             {"export": {"freeze_numeric": {"max_error": 0}}},
             "max_error`: .* greater than 0",
         ),
     ],
 )
-def test_sections_on_numbers_are_checked_before_any_work(
+def test_sections_of_other_layers_are_checked_before_any_work(
     section: dict[str, Any], said: str, shop: Shop
 ) -> None:
     shop.write_config({**CONFIG, **section})

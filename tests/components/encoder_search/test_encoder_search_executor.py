@@ -22,7 +22,7 @@ from clickwright.components.encoder_search.component import EncoderSearch
 from clickwright.components.encoder_search.executor import Executor
 from clickwright.components.encoder_search.params import SearchParams
 from clickwright.components.encoder_search.trial import Trial, TrialResult
-from clickwright.models.training.run import HYPERPARAMETER
+from clickwright.models.training.trainer_inputs import HYPERPARAMETER
 from clickwright.schemas.discretization_plan import DiscretizationPlan
 from clickwright.schemas.errors import ConfigError
 from clickwright.schemas.numeric_encoding import EncoderName

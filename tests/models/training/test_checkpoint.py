@@ -15,21 +15,21 @@ from clickwright.schemas.errors import DataError, MachineError
 
 def make_state(*arrays: np.ndarray[Any, Any]) -> State:
     names = tuple(f"layer/{n}" for n in range(len(arrays)))
-    return State(names, arrays, [], arrays, (RECORD,), EpochPart())
+    return State(names, arrays, [], arrays, [], (RECORD,), EpochPart())
 
 
 def test_checkpoints_come_back_as_they_were(tmp_path: pathlib.Path) -> None:
     arrays = [np.arange(6.0).reshape(2, 3), np.array(7, np.int64)]
     part = EpochPart(steps=3, rows=9, seconds=0.5, loss=1 / 3, weight=9.0)
     names = ("a", "b", "c")
-    state = State(names, arrays, arrays[:1], arrays[::-1], (RECORD,), part)
+    state = State(names, arrays, arrays[:1], arrays[::-1], arrays[1:], (RECORD,), part)
     checkpoint = Checkpoint(tmp_path / "deep" / "er")
     assert checkpoint.load() is None
     checkpoint.save(state)
     found = checkpoint.load()
     assert found is not None and found.records == (RECORD,)
     assert (found.names, found.part) == (names, part)
-    for group in ("model", "optimizer", "best"):
+    for group in ("model", "optimizer", "best", "best_optimizer"):
         for one, other in zip(
             getattr(found, group), getattr(state, group), strict=True
         ):

@@ -11,8 +11,8 @@ from clickwright.models.preprocessing import SAMPLE_WEIGHT
 from clickwright.models.training.data import example_files, read_examples
 from clickwright.models.training.examples import Examples
 from clickwright.models.training.in_memory_examples import InMemoryExamples
-from clickwright.models.training.run import vocabulary_sizes
 from clickwright.models.training.streamed_examples import StreamedExamples
+from clickwright.models.training.trainer_inputs import vocabulary_sizes
 from clickwright.schemas.errors import DataError
 from clickwright.schemas.model_input import ModelInput
 from clickwright.schemas.numeric_encoding import (

@@ -1,4 +1,4 @@
-"""A model server without models, and routers in front of it."""
+"""A model server without models, and routers in front of it or of a real one."""
 
 import pathlib
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fake_model_server import FakeModelServer, LoopThread
 from running_router import RunningRouter
+from server_process import RunningServer
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,27 @@ def routed(
     yield start
     for router in started:
         router.stop()
+
+
+@pytest.fixture
+def router(
+    model_server: RunningServer, loop_thread: LoopThread, tmp_path: pathlib.Path
+) -> Iterator[RunningRouter]:
+    """Two versions of `tiny`, the arms of an experiment."""
+    place = FakeModelServer()
+    place.grpc = model_server.grpc_address
+    place.rest = model_server.rest_url.removeprefix("http://")
+    targets = {"control": "stable", "treatment": "canary"}
+    started = RunningRouter(
+        loop_thread,
+        place,
+        tmp_path,
+        model="tiny",
+        arms={
+            name: {"weight": 0.5, "target": {"model": "tiny", "label": label}}
+            for name, label in targets.items()
+        },
+        unit_source={"input": "user_id"},
+    )
+    yield started
+    started.stop()

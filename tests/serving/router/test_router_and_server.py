@@ -1,41 +1,12 @@
 """A router in front of a model server with models."""
 
-import pathlib
-from collections.abc import Iterator
-
 import httpx
 import numpy as np
-import pytest
 import tiny_served_model
-from fake_model_server import FakeModelServer, LoopThread
 from running_router import RunningRouter
 from server_process import RunningServer
 
 from clickwright.serving.client import Client
-
-
-@pytest.fixture
-def router(
-    model_server: RunningServer, loop_thread: LoopThread, tmp_path: pathlib.Path
-) -> Iterator[RunningRouter]:
-    """Two versions of `tiny`, the arms of an experiment."""
-    place = FakeModelServer()
-    place.grpc = model_server.grpc_address
-    place.rest = model_server.rest_url.removeprefix("http://")
-    targets = {"control": "stable", "treatment": "canary"}
-    started = RunningRouter(
-        loop_thread,
-        place,
-        tmp_path,
-        model="tiny",
-        arms={
-            name: {"weight": 0.5, "target": {"model": "tiny", "label": label}}
-            for name, label in targets.items()
-        },
-        unit_source={"input": "user_id"},
-    )
-    yield started
-    started.stop()
 
 
 def test_clients_change_the_address_alone(

@@ -1,0 +1,111 @@
+"""Training on from day to day against a full window each day.
+
+Every day keeps its result in a file of its own, so that a run that was cut off goes
+on.
+"""
+
+import os
+import pathlib
+import statistics
+import warnings
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+warnings.filterwarnings("ignore")
+
+import rich.console
+import typer
+from incremental_days import Arm, Day
+from incremental_document import MOST_LOST, differences, write_document
+from kept_results import KeptResults
+
+FULL, ALL = "full_window", "all"
+_LABELS = {
+    FULL: "full window",
+    ALL: "reservoir and distillation",
+    "no_distillation": "reservoir alone",
+    "no_reservoir": "distillation alone",
+    "plain": "neither",
+}
+
+console = rich.console.Console(log_path=False)
+
+
+def main(
+    impressions: Annotated[
+        int, typer.Option(help="Rows of all days.", min=14_000)
+    ] = 700_000,
+    first: Annotated[
+        int, typer.Option(help="Day of the first model; its window ends there.", min=1)
+    ] = 7,
+    last: Annotated[int, typer.Option(help="Day of the last model.", min=2)] = 13,
+    window: Annotated[int, typer.Option(help="Days of the full window.", min=1)] = 7,
+    weight: Annotated[float, typer.Option(help="Weight of the distillation.")] = 0.5,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Some of {', '.join(_LABELS)}; the full window is in."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most epochs from scratch, for a smoke test.")
+    ] = None,
+    out: Annotated[
+        pathlib.Path, typer.Option(help="Folder of runs and results.")
+    ] = pathlib.Path("out") / "bench" / "incremental",
+    docs: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="Folder of the document; `--out` without it."),
+    ] = None,
+) -> None:
+    """Train DeepFM on the simulated shop, day by day, in several ways.
+
+    The exit code is 1 where reservoir and distillation together lose more AUC against
+    the full window than is allowed, or take longer than it.
+    """
+    shop = {"impressions": impressions, "days": last + 1, "seed": 7}
+    training: dict[str, Any] = {"batch_size": 2048}
+    if epochs is not None:
+        training["epochs"] = epochs
+    reservoir = impressions // (last + 1)
+    ways: Mapping[str, dict[str, Any]] = {
+        FULL: {"warm_start": False},
+        ALL: {"reservoir": reservoir, "distillation": {"weight": weight}},
+        "no_distillation": {"reservoir": reservoir},
+        "no_reservoir": {"distillation": {"weight": weight}},
+        "plain": {},
+    }
+    kept = KeptResults(out / "results", Day)
+    results: dict[str, list[Day]] = {}
+    for key, label in _LABELS.items():
+        if only and key not in (FULL, *only):
+            continue
+        section = {"window": window, **ways[key]}
+        arm = Arm(key, label, section, shop, training, out)
+        days = []
+        for day in range(first, last + 1):
+            found = kept.find(f"{key}-{day:02d}-{arm.setting}")
+            if found is None:
+                found = arm.train(day)
+                kept.keep(found)
+            console.log(
+                f"{label}, day {day}: AUC of the next {found.auc:.4f}, "
+                f"Trainer {found.trainer_seconds:.0f} s, run {found.run_seconds:.0f} s"
+            )
+            days.append(found)
+        results[label] = days
+    path = write_document(results, window, shop, docs or out)
+    console.print(path.read_text(), highlight=False, markup=False)
+    if _LABELS[ALL] in results and not _good(
+        results[_LABELS[ALL]], results[_LABELS[FULL]]
+    ):
+        raise typer.Exit(1)
+
+
+def _good(arm: list[Day], full: list[Day]) -> bool:
+    lost = -statistics.fmean(differences(arm, full))
+    faster = sum(d.run_seconds for d in arm[1:]) < sum(d.run_seconds for d in full[1:])
+    return lost <= MOST_LOST and faster
+
+
+if __name__ == "__main__":
+    typer.run(main)

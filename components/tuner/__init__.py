@@ -1,0 +1,1 @@
+"""Finds parameters of model and training by trying them."""

@@ -1,0 +1,5 @@
+"""What may run a compiled pipeline."""
+
+from typing import Literal
+
+Target = Literal["vertex", "kubeflow"]
