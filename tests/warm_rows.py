@@ -66,7 +66,7 @@ def make_rows(
     user = rng.integers(0, 1 + len(vocabularies["user"]), rows)
     item = rng.integers(0, 1 + len(vocabularies["item"]), rows)
     history = rng.integers(0, 1 + len(vocabularies["item"]), (rows, 4))
-    features = {
+    features: dict[str, Any] = {
         "user": user,
         "item": item,
         "shop": rng.integers(0, 7, rows),

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,13 +36,11 @@ def child(folder: pathlib.Path, weight: float, temperature: float = 1.0) -> Trai
 
 def pull(trainer: Trainer, batch: Any) -> tuple[float, float]:
     """The distillation's loss, and the norm of its gradient."""
-    import keras
-
+    distillation = trainer._distillation
+    assert distillation is not None
     model = keras.Model(trainer.model.input, probability_logit(trainer.model))
     with tf.GradientTape() as tape:
-        loss = trainer._distillation(
-            batch.features, model(batch.features), batch.weights
-        )
+        loss = distillation(batch.features, model(batch.features), batch.weights)
     gradients = tape.gradient(loss, trainer.model.trainable_variables)
     norm = tf.linalg.global_norm([g for g in gradients if g is not None])
     return float(loss), float(norm)

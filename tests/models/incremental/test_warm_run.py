@@ -149,7 +149,8 @@ def test_a_killed_warm_start_ends_as_though_it_had_never_stopped(
 
     args = make_args(next_rows, tmp_path, parent)
     args.custom_config["training"]["checkpoint_steps"] = 1
-    step, taken = Trainer._train_on_batch, []
+    step = Trainer._train_on_batch
+    taken: list[Any] = []
 
     def killed(self: Trainer, epoch: int, batch: Any) -> int:
         if len(taken) == 2:

@@ -52,7 +52,7 @@ def predict(trainer: Trainer, features: dict[str, Any]) -> Any:
 
 
 def features_of(rows: int, seed: int) -> dict[str, Any]:
-    return next(iter(make_rows(rows, seed).batches(rows))).features
+    return dict(next(iter(make_rows(rows, seed).batches(rows))).features)
 
 
 @pytest.mark.parametrize(
