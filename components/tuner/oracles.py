@@ -23,12 +23,12 @@ OBJECTIVE = "score"
 Accept = Callable[[Mapping[str, Any]], bool]
 
 
-class _Fitting:
+class _Fitting(keras_tuner.Oracle):
     """Random values that fit together, after those of the configuration."""
 
     accept: Accept
 
-    def _random_values(self: Any) -> dict[str, Any] | None:
+    def _random_values(self) -> dict[str, Any] | None:
         if not self.trials:
             return {hp.name: hp.default for hp in self.hyperparameters.space}
         for _ in range(_DRAWS):
@@ -89,7 +89,7 @@ def make_oracle(
         "hyperparameters": space,
         "allow_new_entries": False,
         "tune_new_entries": False,
-        "seed": seed,
+        "seed": seed + 1,  # Keras Tuner takes 0 for none
         # The search counts failures itself, and tells the first one.
         "max_consecutive_failed_trials": params.trials + 1,
     }

@@ -4,7 +4,7 @@ import functools
 import logging
 import pathlib
 import time
-from typing import Any
+from typing import Any, cast
 
 import keras
 import psutil
@@ -126,8 +126,8 @@ class TrialRunner:
         model_params = registry.parse_params(name, given)
         model: keras.Model = registry.build(name, self._inputs, model_params)
         fill_item_tables(model, self._tables, self._setting.digests)
-        if isinstance(params, RetrievalTrainingParams):
-            return RetrievalTrainer(model, params)
+        if not isinstance(params, TrainingParams):
+            return RetrievalTrainer(model, cast(RetrievalTrainingParams, params))
         return Trainer(model, params, registry.loss(name, model_params))
 
     def _read(self, params: FitParams) -> tuple[Any, Any]:

@@ -183,8 +183,12 @@ class TrialSearch(base_tuner.BaseTuner):
                 try:
                     outcome = runner.run(job, self._reported(job))
                 except (DataError, MachineError) as error:
-                    self._stop(error)  # other values would not help
-                    return
+                    # Other values would not help, unless it is these that make
+                    # rows look bad.
+                    if isinstance(error, MachineError) or int(job.trial) == 0:
+                        self._stop(error)
+                        return
+                    outcome = _failed(job, error)
                 except Exception as error:  # noqa: BLE001, told as the trial's
                     outcome = _failed(job, error)
                 if not self._takes(outcome):

@@ -46,11 +46,12 @@ class WorkerProcess:
             ClickwrightError: as there.
             WorkerError: anything else went wrong, or the process ended.
         """
-        self._say(job.model_dump_json())
+        process = self._running()
+        _say(process, job.model_dump_json())
         while True:
-            answer = self._hear()
+            answer = _hear(process)
             if "curve" in answer:
-                self._say(json.dumps(report(tuple(answer["curve"]))))
+                _say(process, json.dumps(report(tuple(answer["curve"]))))
             elif "outcome" in answer:
                 return TrialOutcome.model_validate_json(json.dumps(answer["outcome"]))
             elif "error" in answer:
@@ -65,26 +66,15 @@ class WorkerProcess:
         self._closed = True
         self._end()
 
-    def _say(self, line: str) -> None:
-        process = self._process
+    def _running(self) -> "subprocess.Popen[str]":
+        """The process; a new one where there is none, or it has crashed."""
         if self._closed:
             raise WorkerError("The search has ended.")
-        if process is None or process.poll() is not None:
+        if self._process is None or self._process.poll() is not None:
             self._end()
-            process = self._process = self._start()
-        stdin = cast(TextIO, process.stdin)
-        try:
-            stdin.write(line + "\n")
-            stdin.flush()
-        except BrokenPipeError as error:
-            raise WorkerError(_ended(process)) from error
-
-    def _hear(self) -> dict[str, Any]:
-        process = cast("subprocess.Popen[str]", self._process)
-        line = cast(TextIO, process.stdout).readline()
-        if not line:
-            raise WorkerError(_ended(process))
-        return dict(json.loads(line))
+            self._process = self._start()
+            _say(self._process, self._setting.model_dump_json())
+        return self._process
 
     def _end(self) -> None:
         if self._process is None:
@@ -107,7 +97,7 @@ class WorkerProcess:
         }
         if self._gpus > 1:
             own["CUDA_VISIBLE_DEVICES"] = str(self._number % self._gpus)
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", worker.__name__, str(self._number)],
             env=os.environ | own,
             stdin=subprocess.PIPE,
@@ -115,8 +105,22 @@ class WorkerProcess:
             text=True,
             encoding="utf-8",
         )
-        cast(TextIO, process.stdin).write(self._setting.model_dump_json() + "\n")
-        return process
+
+
+def _say(process: "subprocess.Popen[str]", line: str) -> None:
+    stdin = cast(TextIO, process.stdin)
+    try:
+        stdin.write(line + "\n")
+        stdin.flush()
+    except BrokenPipeError as error:
+        raise WorkerError(_ended(process)) from error
+
+
+def _hear(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    line = cast(TextIO, process.stdout).readline()
+    if not line:
+        raise WorkerError(_ended(process))
+    return dict(json.loads(line))
 
 
 def _ended(process: "subprocess.Popen[str]") -> str:

@@ -190,7 +190,7 @@ def trials_figure(result: TuningResult) -> Figure:
                     "name": name,
                     "x": [int(t.trial) + 1 for t in trials],
                     "y": [t.score for t in trials],
-                    "text": [_told(t, result.configured) for t in trials],
+                    "text": [_told(t, list(result.configured)) for t in trials],
                     "marker": {"size": 9, "symbol": symbol, "color": color},
                     "hovertemplate": "trial %{x}: %{y:.4f}<br>%{text}<extra></extra>",
                 }

@@ -18,7 +18,7 @@ from clickwright.components.tuner.space import search_space
 from clickwright.components.tuner.trial_job import TrialJob
 from clickwright.components.tuner.trial_outcome import TrialOutcome
 from clickwright.components.tuner.trial_search import TrialSearch
-from clickwright.schemas.errors import ConfigError, DataError
+from clickwright.schemas.errors import ConfigError, DataError, MachineError
 
 GIVEN = {"embedding_dim": 16, "dropout": 0.5}
 ONLY = ("model.dropout", "model.embedding_dim", "training.learning_rate")
@@ -41,7 +41,11 @@ class FakeRunner:
     def run(self, job: TrialJob, report: Report) -> TrialOutcome:
         self.jobs.append(job)
         curve = self.curve(job)
-        common = {"trial": job.trial, "values": job.values, "seconds": 1.0}
+        common: dict[str, Any] = {
+            "trial": job.trial,
+            "values": job.values,
+            "seconds": 1.0,
+        }
         if curve is None:
             return TrialOutcome(state="diverged", message="not finite", **common)
         told: tuple[float, ...] = ()
@@ -321,7 +325,7 @@ def test_an_error_of_one_runner_stops_the_others(
 ) -> None:
     def curve(job: TrialJob) -> Any:
         if where == "training":
-            raise DataError("A file is damaged.", where="rows")
+            raise MachineError("No space is left on the disk.", where="rows")
         return curve_of(job)
 
     runners = [FakeRunner(curve) for _ in range(2)]
@@ -329,9 +333,9 @@ def test_an_error_of_one_runner_stops_the_others(
     if where == "values":
 
         def refuse(trial_id: str) -> Any:
-            raise DataError("A file is damaged.", where="space")
+            raise MachineError("No space is left on the disk.", where="space")
 
         monkeypatch.setattr(search.oracle, "populate_space", refuse)
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(MachineError, match="No space"):
         search.search()
     assert sum(len(runner.jobs) for runner in runners) <= 2

@@ -31,6 +31,7 @@ from clickwright.schemas.errors import ClickwrightError, ConfigError, DataError
 from clickwright.schemas.spec import FeatureSpec
 
 MODEL = {"name": "dnn", "params": {"embedding_dim": 4, "hidden_units": [4]}}
+LINEAR = {"name": "logistic_regression", "params": {}}
 TRAINING = {"epochs": 2, "batch_size": 128, "learning_rate": 1e-5, "device": "cpu"}
 SPACE: dict[Any, Any] = {
     "model": {"hidden_units": [[4], [8]], "dropout": None},
@@ -145,24 +146,44 @@ def test_the_trainer_takes_the_best_values_and_what_the_tuner_was_given(
     assert max(line["valid_auc"] for line in lines) == result.best_trial.score
 
 
-def test_a_process_of_its_own_trains_as_this_one_does(
-    search: Search, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+def test_processes_train_as_this_one_does_and_one_that_is_ended_fails_alone(
+    search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    fields = {"trials": 3, "algorithm": "random", "space": SPACE, "only": ONLY}
-    here = result_of(search(prune=False, **fields))
-    there = result_of(search(prune=False, parallel=2, **fields))
-    assert [t.values for t in here.trials] == [t.values for t in there.trials]
+    fields = {"model": LINEAR, "trials": 4, "algorithm": "random", "only": ["model.l2"]}
+    here = result_of(search(**fields))
+    run = WorkerProcess.run
+    killed: list[int] = []
+
+    def killing(self: WorkerProcess, job: Any, report: Any) -> TrialOutcome:
+        def kill(curve: tuple[float, ...]) -> bool:
+            if job.trial == "1" and not killed:
+                process = self._process
+                assert process is not None
+                killed.append(process.pid)
+                process.kill()
+            return bool(report(curve))
+
+        return run(self, job, kill)
+
+    monkeypatch.setattr(WorkerProcess, "run", killing)
+    there = result_of(search(**fields, parallel=2))
+    assert killed and len(there.trials) == 4
     for own, other in zip(here.trials, there.trials, strict=True):
-        assert other.curve == pytest.approx(own.curve, abs=1e-6)
+        assert other.values == own.values
+        if other.trial == "1":
+            assert other.state == "failed" and other.score is None
+            assert "SIGKILL" in other.message and "memory" in other.message
+        else:
+            assert other.curve == pytest.approx(own.curve, abs=1e-6)
 
 
 def test_hyperband_goes_on_from_where_a_trial_stopped(
-    search: Search, monkeypatch: pytest.MonkeyPatch
+    search: Search,
 ) -> None:
     outputs = search(
         training={**TRAINING, "epochs": 3, "early_stop": 9, "learning_rate": 0.01},
-        trials=8,
+        model=LINEAR,
+        trials=4,
         algorithm="hyperband",
         only=["model.l2"],
     )
@@ -217,32 +238,6 @@ def test_a_training_that_diverges_has_no_score(search: Search) -> None:
         diverged = trial.values["training.learning_rate"] == 1e30
         assert (trial.state == "diverged") == diverged
         assert ("not a finite number" in trial.message) == diverged
-
-
-def test_a_process_that_is_ended_fails_its_trial_alone(
-    search: Search, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = WorkerProcess.run
-    killed: list[str] = []
-
-    def killing(self: WorkerProcess, job: Any, report: Any) -> TrialOutcome:
-        def kill(curve: tuple[float, ...]) -> bool:
-            if job.trial == "1" and not killed:
-                killed.append(job.trial)
-                process = self._process
-                assert process is not None
-                process.kill()
-                process.wait()
-            return report(curve)
-
-        return run(self, job, kill)
-
-    monkeypatch.setattr(WorkerProcess, "run", killing)
-    outputs = search(trials=4, algorithm="random", only=["model.l2"], parallel=2)
-    states = [trial.state for trial in result_of(outputs).trials]
-    assert killed and states.count("failed") == 1
-    (failed,) = (t for t in result_of(outputs).trials if t.state == "failed")
-    assert "SIGKILL" in failed.message and "memory" in failed.message
 
 
 def test_damaged_rows_end_the_search_wherever_they_are_read(
