@@ -4,6 +4,7 @@ TFX takes it by its dotted path and reloads this module, so no class lives here.
 """
 
 import pathlib
+import tempfile
 from typing import Any
 
 import tensorflow as tf
@@ -67,9 +68,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         "inputs": [i.to_dict() for i in read.inputs],
         "item_tables": {entity: str(folder) for entity, folder in read.tables.items()},
     }
-    digest = fingerprint(settings, [*files[0], *files[1]], pathlib.Path(graph))
-    root = pathlib.Path(config.get("checkpoint_dir") or fn_args.working_dir)
-    folder = root / f"tuner-{digest}"
+    kept = config.get("checkpoint_dir")
+    if kept is None:
+        # Not TFX's working folder: in a container that may be a bucket.
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="tuner-"))
+    else:
+        digest = fingerprint(settings, [*files[0], *files[1]], pathlib.Path(graph))
+        folder = pathlib.Path(kept) / f"tuner-{digest}"
     setting = TrialSetting(
         model=model,
         model_params=given,

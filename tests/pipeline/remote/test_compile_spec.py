@@ -186,6 +186,22 @@ def test_encoders_may_be_searched_for_in_containers(shop: Shop) -> None:
     assert "EncoderSearch" in tasks_of(job)["Trainer"]["dependentTasks"]
 
 
+@pytest.mark.parametrize("target", ["vertex", "kubeflow"])
+def test_parameters_may_be_searched_for_in_containers(
+    target: Target, shop: Shop
+) -> None:
+    content = yaml.safe_load(configured(shop).read_text())
+    shop.write_config({**content, "tuner": {"trials": 3, "parallel": 2}})
+
+    job = compiled(shop.config, target)
+
+    check(job)
+    assert "Tuner" in tasks_of(job)["Trainer"]["dependentTasks"]
+    assert "SpecTransform" in tasks_of(job)["Tuner"]["dependentTasks"]
+    command = executor_of(job, "Tuner")["container"]
+    assert "clickwright.components.tuner.executor.Executor" in str(command)
+
+
 def test_a_run_by_spans_trains_on_from_the_ledger_s_model(shop: Shop) -> None:
     content = yaml.safe_load(configured(shop, data=None).read_text())
     content["data"] = {"dataset": "marketplace", "options": {"by_day": True}}
