@@ -34,6 +34,7 @@ BASE_IMAGE = "debian:13-slim"
 _PASSED = re.compile(r"(PIP|UV)_\w*INDEX\w*|(?i:https?|no)_proxy")
 _BUNDLE = "/run/certificates.pem"
 _TRUST = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
+_USER = "clickwright"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _INSIDE = """
@@ -130,7 +131,7 @@ class Stage:
         passed = {k: v for k, v in os.environ.items() if _PASSED.fullmatch(k)}
         trust = dict.fromkeys(_TRUST, _BUNDLE) if bundle else {}
         who = user or self.user
-        home = "/root" if who.startswith("0:") else "/home/clickwright"
+        home = "/root" if who.startswith("0:") else f"/home/{_USER}"
         given = {"HOME": home} | passed | trust | self.environment
         *below, own = self.layers
         return subprocess.run(

@@ -74,7 +74,8 @@ YAML
 seconds run in_image -- run -c marketplace.yaml --out out --json > "$folder/summary.json"
 seconds again in_image -- run -c marketplace.yaml --out out
 # Anybody may use it, whoever the cluster says they are.
-seconds anybody in_image --user 12345:12345 -- run -c marketplace.yaml --out /tmp/out
+scratch=/tmp
+seconds anybody in_image --user 12345:12345 -- run -c marketplace.yaml --out "${scratch}/out"
 
 # The same pipeline as compiled for Kubeflow: each task in a process of its own.
 in_image --entrypoint sh -- -c 'cat marketplace.yaml - > remote.yaml' <<'YAML'

@@ -45,7 +45,7 @@ def test_the_image_works_in_debian_13_with_the_wheels_of_tfx(
         assert plain[name] == facts[f"version.{name}"]
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["blessed"] is True
-    assert summary["published"].startswith("/work/out/serving/marketplace/")
+    assert "/out/serving/marketplace/" in summary["published"]
     assert 0.52 < summary["metrics"]["test"]["auc"] < summary["bayes"]["test"]["auc"]
     assert facts["replayed.state"] == "complete"
     assert float(facts["replayed.auc"]) == pytest.approx(

@@ -114,18 +114,18 @@ def test_a_task_writes_where_its_address_is_mounted_and_tells_the_address(
     spec = FeatureSpec.model_validate(SPEC, strict=False)
     code = call(
         SCHEMA_GEN,
-        outputs={"schema": artifact("tfx.Schema", "gs://root/1/schema")},
+        outputs={"schema": artifact("tfx.Schema", "gs://bucket/1/schema")},
         parameters={"feature_spec": spec.model_dump_json()},
-        output_file="gs://root/1/executor_output.json",
+        output_file="gs://bucket/1/executor_output.json",
     )
 
     assert code == 0
-    text = (bucket / "root/1/schema/schema.pbtxt").read_text()
+    text = (bucket / "bucket/1/schema/schema.pbtxt").read_text()
     assert 'name: "device"' in text
-    told = json.loads((bucket / "root/1/executor_output.json").read_text())
+    told = json.loads((bucket / "bucket/1/executor_output.json").read_text())
     [found] = told["artifacts"]["schema"]["artifacts"]
-    assert found["uri"] == "gs://root/1/schema"
-    assert found["name"] == "gs://root/1/schema"
+    assert found["uri"] == "gs://bucket/1/schema"
+    assert found["name"] == "gs://bucket/1/schema"
 
 
 def test_inputs_get_their_declared_types_their_paths_and_their_properties(
@@ -134,7 +134,7 @@ def test_inputs_get_their_declared_types_their_paths_and_their_properties(
     code = call(
         OWN,
         inputs={
-            "model": artifact("tfx.Model", "gs://root/model", blessed=1.0, span=12),
+            "model": artifact("tfx.Model", "gs://bucket/model", blessed=1.0, span=12),
             "report": artifact("clickwright.AutoDisReport", "/local/report"),
         },
         output_file=str(bucket / "out.json"),
@@ -144,7 +144,7 @@ def test_inputs_get_their_declared_types_their_paths_and_their_properties(
     [model], [report] = (Recorder.given["inputs"][n] for n in ("model", "report"))
     assert isinstance(model, standard_artifacts.Model)
     assert isinstance(report, AutoDisReport)
-    assert (model.uri, report.uri) == (f"{bucket}/root/model", "/local/report")
+    assert (model.uri, report.uri) == (f"{bucket}/bucket/model", "/local/report")
     assert model.get_int_custom_property("blessed") == 1
     assert model.get_int_custom_property("span") == 12
 
@@ -160,8 +160,8 @@ def test_an_input_that_stands_for_none_is_left_out(
     code = call(
         OWN,
         inputs={
-            "model": artifact("tfx.Model", "gs://root/a", **{name: value.int_value}),
-            "other": artifact("tfx.Model", "gs://root/b"),
+            "model": artifact("tfx.Model", "gs://bucket/a", **{name: value.int_value}),
+            "other": artifact("tfx.Model", "gs://bucket/b"),
         },
         output_file=str(bucket / "out.json"),
     )
@@ -174,13 +174,13 @@ def test_an_input_that_stands_for_none_is_left_out(
 def test_an_output_keeps_its_properties(bucket: pathlib.Path) -> None:
     call(
         OWN,
-        outputs={"made": artifact("tfx.Model", "gs://root/made")},
+        outputs={"made": artifact("tfx.Model", "gs://bucket/made")},
         output_file=str(bucket / "out.json"),
     )
 
     told = json.loads((bucket / "out.json").read_text())
     assert told["artifacts"]["made"]["artifacts"][0]["metadata"]["rows"] == 7
-    assert (bucket / "root/made/file").read_text() == "content"
+    assert (bucket / "bucket/made/file").read_text() == "content"
 
 
 def test_what_a_user_can_mend_is_the_last_line_of_the_log(
@@ -207,11 +207,11 @@ def test_an_address_that_no_folder_stands_for_is_refused(
 ) -> None:
     code = call(
         OWN,
-        inputs={"model": artifact("tfx.Model", "s3://root/model")},
+        inputs={"model": artifact("tfx.Model", "s3://bucket/model")},
         output_file=str(bucket / "out.json"),
     )
 
     assert code == 1
     last = capfd.readouterr().err.splitlines()[-1]
-    assert "s3://root/model" in last
+    assert "s3://bucket/model" in last
     assert "clickwright replay" in last
