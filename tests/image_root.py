@@ -131,7 +131,7 @@ class Stage:
         passed = {k: v for k, v in os.environ.items() if _PASSED.fullmatch(k)}
         trust = dict.fromkeys(_TRUST, _BUNDLE) if bundle else {}
         who = user or self.user
-        home = "/root" if who.startswith("0:") else f"/home/{_USER}"
+        home = "/root" if who.startswith("0:") else os.path.join("/home", _USER)
         given = {"HOME": home} | passed | trust | self.environment
         *below, own = self.layers
         return subprocess.run(
