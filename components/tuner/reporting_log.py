@@ -56,7 +56,8 @@ class ReportingLog(TrainingLog):
         if value is None or not math.isfinite(value):
             return
         self.curve = (*self.curve, value)
-        if not self._report(self.curve):
+        # After the last epoch there is nothing left to save.
+        if not self._report(self.curve) and record.epoch < self._params.epochs:
             raise Pruned
 
     def _value(self, record: EpochRecord) -> float | None:

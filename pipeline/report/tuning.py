@@ -8,11 +8,12 @@ from typing import Any
 from clickwright.components.tuner.result import TuningResult, changed
 from clickwright.components.tuner.trial_outcome import TrialOutcome
 from clickwright.schemas.html_page import formats
-from clickwright.schemas.html_page.figure import Figure, name_ticks, plain
+from clickwright.schemas.html_page.figure import Figure, plain
 
 MOST_ROWS = 50
 """Trials listed in the table."""
 _ROW_HEIGHT = 26
+_LABEL_LENGTH = 24
 _MARKS = {
     "complete": ("complete", "circle", "var(--accent)"),
     "pruned": ("ended early", "x", "var(--muted)"),
@@ -155,7 +156,12 @@ def importance_figure(result: TuningResult) -> Figure:
                 "rangemode": "tozero",
                 "nticks": 5,
             },
-            "yaxis": {**name_ticks(names), "autorange": "reversed"},
+            "yaxis": {
+                "tickmode": "array",
+                "tickvals": list(range(len(names))),
+                "ticktext": [plain(n.partition(".")[2], _LABEL_LENGTH) for n in names],
+                "autorange": "reversed",
+            },
         },
     }
 
