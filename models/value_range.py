@@ -1,5 +1,6 @@
 """What a search may try for a parameter."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Self, TypeAlias
 
@@ -31,6 +32,16 @@ Dimension: TypeAlias = ValueRange | tuple[Any, ...]
 """A range, or the values to choose from."""
 Space: TypeAlias = Mapping[str, Dimension | None]
 """What to try, by parameter; None: nothing but the value that it has."""
+
+
+def in_words(dimension: Dimension | None) -> str:
+    """What to try, in few words; empty for nothing."""
+    if dimension is None:
+        return ""
+    if isinstance(dimension, ValueRange):
+        evenly = " by magnitude" if dimension.log else ""
+        return f"{dimension.min:g} to {dimension.max:g}{evenly}"
+    return ", ".join(map(json.dumps, dimension))
 
 
 def declared_space(params: type[StrictModel]) -> dict[str, Dimension]:

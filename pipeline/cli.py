@@ -720,23 +720,26 @@ def models_gc(
 
 @app.command()
 def zoo() -> None:
-    """List the registered models: parameters, defaults, and presets.
+    """List the registered models: parameters, defaults, what is searched, presets.
 
     A preset holds the settings published for a data set: `preset: frappe_x1` under
     `model` in a run's YAML.
     """
     from clickwright.models import registry
     from clickwright.models.published.boards import presets
+    from clickwright.models.value_range import declared_space, in_words
 
     console = rich.console.Console()
     for name, entry in registry.MODELS.items():
         table = rich.table.Table(
             box=rich.box.SIMPLE_HEAD, title=name, title_justify="left"
         )
-        for column in ("parameter", "default", "meaning"):
+        for column in ("parameter", "default", "meaning", "tried by `tune`"):
             table.add_column(column)
+        space = declared_space(entry.params)
         for field, info in entry.params.model_fields.items():
-            table.add_row(field, str(info.default), info.description or "")
+            tried = in_words(space.get(field))
+            table.add_row(field, str(info.default), info.description or "", tried)
         console.print(table)
         console.print(f"  presets: {', '.join(presets(name)) or 'none'}", style="dim")
 

@@ -57,7 +57,7 @@ class ReportingLog(TrainingLog):
             return
         self.curve = (*self.curve, value)
         # After the last epoch there is nothing left to save.
-        if not self._report(self.curve) and record.epoch < self._params.epochs:
+        if not self._report(self.curve) and record.epoch < self.epochs:
             raise Pruned
 
     def _value(self, record: EpochRecord) -> float | None:

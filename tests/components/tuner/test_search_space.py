@@ -14,7 +14,7 @@ from clickwright.components.tuner.space import accepts, search_space
 from clickwright.models import registry
 from clickwright.models.training.params import TrainingParams
 from clickwright.models.training.retrieval_params import RetrievalTrainingParams
-from clickwright.models.value_range import ValueRange, declared_space
+from clickwright.models.value_range import ValueRange, declared_space, in_words
 from clickwright.schemas import strict_yaml
 from clickwright.schemas.errors import ConfigError
 
@@ -209,3 +209,13 @@ def test_the_objective_is_what_the_validation_measures() -> None:
         objective_of(TunerParams(objective="hr@7"), retrieval)
     with pytest.raises(ConfigError, match="Did you mean `auc`"):
         objective_of(TunerParams(objective="aucc"), click)
+
+
+def test_what_is_tried_is_said_in_words() -> None:
+    space = {**declared_space(registry.entry("deepfm_p").params)}
+    assert in_words(space["embedding_dim"]) == "8, 16, 32, 64"
+    assert in_words(space["dropout"]) == "0 to 0.6"
+    assert in_words(space["product"]) == '"inner", "outer", "both"'
+    rate = declared_space(TrainingParams)["learning_rate"]
+    assert in_words(rate) == "0.0001 to 0.01 by magnitude"
+    assert in_words(space.get("activation")) == ""
