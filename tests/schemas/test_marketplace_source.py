@@ -213,7 +213,7 @@ def test_progress_counts_up_to_all_rows(
 )
 def test_options_out_of_bounds_are_refused_by_name(name: str, value: int) -> None:
     with pytest.raises(pydantic.ValidationError, match=name):
-        MarketplaceOptions(**{name: value})
+        MarketplaceOptions.model_validate({name: value})
 
 
 def test_listing_the_data_set_loads_neither_numpy_nor_arrow() -> None:
