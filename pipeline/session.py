@@ -62,6 +62,7 @@ _ROWS_OF = {
     "DataValidator": SPLITS,
     "Discretizer": ("train",),
     "SpecTransform": SPLITS,
+    "Tuner": ("train",),
     "Trainer": ("train",),
     "NumericInspector": SPLITS,
     "ModelEvaluator": ("valid", "test"),
