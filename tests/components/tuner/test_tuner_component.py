@@ -146,6 +146,7 @@ def test_the_trainer_takes_the_best_values_and_what_the_tuner_was_given(
     assert max(line["valid_auc"] for line in lines) == result.best_trial.score
 
 
+@pytest.mark.slow
 def test_processes_train_as_this_one_does_and_one_that_is_ended_fails_alone(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
