@@ -59,7 +59,7 @@ def test_every_configuration_of_the_repository_is_valid(config: pathlib.Path) ->
     loaded = LoadedConfig(config)
 
     assert loaded.run.data.dataset == loaded.run.name
-    assert config.stem == f"{loaded.run.name}_{loaded.run.model.name}"
+    assert config.stem.startswith(f"{loaded.run.name}_{loaded.run.model.name}")
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
