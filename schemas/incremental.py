@@ -41,4 +41,7 @@ class Incremental(StrictModel):
     epochs: Annotated[int, Field(ge=1)] | None = 1
     """Most epochs of a warm start, one pass unless said otherwise; those of `training`
     when null."""
+    learning_rate: Annotated[float, Field(gt=0.0)] | None = None
+    """Learning rate of a warm start; by default that of `training` after one decay:
+    at the full rate the few steps of a span blur what the parent had settled on."""
     distillation: Distillation = Distillation()

@@ -126,8 +126,14 @@ def run_fn(fn_args: Any) -> None:
                 where="incremental.distillation",
                 fix="leave out `distillation`",
             )
+        decayed = params.learning_rate * params.learning_rate_decay
+        update: dict[str, Any] = {
+            "learning_rate": going_on.learning_rate
+            or max(decayed, params.min_learning_rate)
+        }
         if going_on.epochs is not None:
-            params = params.model_copy(update={"epochs": going_on.epochs})
+            update["epochs"] = going_on.epochs
+        params = params.model_copy(update=update)
 
     train_files = example_files(fn_args.train_files)
     valid_files = example_files(fn_args.eval_files)
