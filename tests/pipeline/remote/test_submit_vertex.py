@@ -177,6 +177,15 @@ def test_waiting_ends_with_the_run(
     assert "2 of 2 tasks" in done.err
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as a terminal has it: what runs in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_no_longer_waited_for_goes_on(
     vertex: FakeVertex, write: Write, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
