@@ -132,8 +132,9 @@ class LocalRunner(LocalDagRunner):
     def _before(self, name: str) -> set[str]:
         """A node and all that it waits for."""
         found = {name}
-        for node in self.graph[name].upstream:
-            found |= self._before(node)
+        for node in reversed(self.graph):  # what waits for a node comes before it
+            if node in found:
+                found.update(self.graph[node].upstream)
         return found
 
     def _run_node(

@@ -126,10 +126,9 @@ def run_fn(fn_args: Any) -> None:
                 where="incremental.distillation",
                 fix="leave out `distillation`",
             )
-        decayed = params.learning_rate * params.learning_rate_decay
         update: dict[str, Any] = {
             "learning_rate": going_on.learning_rate
-            or max(decayed, params.min_learning_rate)
+            or params.decayed(params.learning_rate)
         }
         if going_on.epochs is not None:
             update["epochs"] = going_on.epochs
