@@ -30,6 +30,7 @@ from clickwright.schemas.manifest import (
     Manifest,
     check_files,
 )
+from clickwright.schemas.path_below import path_below
 
 PACKAGES = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
 """The extra of this package that brings what an address's scheme needs."""
@@ -200,7 +201,7 @@ class ObjectStorage:
         start = len(self._files._strip_protocol(folder))
         with self._answers():
             for path in self._files.find(folder):
-                local = target / path[start:].lstrip("/")
+                local = path_below(target, path[start:].lstrip("/"), folder)
                 local.parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(path, str(local))
 

@@ -14,6 +14,7 @@ from clickwright.schemas.errors import (
     DataError,
     MachineError,
 )
+from clickwright.schemas.path_below import path_below
 
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
 _SPAN = re.compile(r"span-(\d+)")
@@ -71,11 +72,12 @@ class RemoteFolder:
         """Copies some of the files below a folder of this machine.
 
         Raises:
+            DataError: a name leads out of the folder.
             MachineError: the storage does not answer, or the disk takes no more.
         """
         with self._answers():
             for name in names:
-                path = target / name
+                path = path_below(target, name, self.address)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(f"{self._root.rstrip('/')}/{name}", str(path))
 

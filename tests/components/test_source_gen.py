@@ -157,6 +157,15 @@ def test_a_scheme_whose_package_is_missing_is_named() -> None:
     assert "gs:// or s3://" in caught.value.fix
 
 
+@pytest.mark.parametrize("name", ["../outside.csv", "/outside.csv"])
+def test_an_object_that_would_land_outside_is_refused(
+    name: str, tmp_path: pathlib.Path
+) -> None:
+    remote = RemoteFolder("memory://bucket/log")
+    with pytest.raises(DataError, match=r"outside\.csv' leads out of its folder"):
+        remote.copy([name], tmp_path / "log")
+
+
 def test_a_storage_that_fails_is_named(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path
 ) -> None:
