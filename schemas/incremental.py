@@ -42,6 +42,6 @@ class Incremental(StrictModel):
     """Most epochs of a warm start, one pass unless said otherwise; those of `training`
     when null."""
     learning_rate: Annotated[float, Field(gt=0.0)] | None = None
-    """Learning rate of a warm start; by default that of `training` after one decay:
-    at the full rate the few steps of a span blur what the parent had settled on."""
+    """Learning rate of a warm start; by default a tenth of that of `training`: at the
+    full rate the few steps of a span blur what the parent had settled on."""
     distillation: Distillation = Distillation()

@@ -36,6 +36,9 @@ from clickwright.schemas.incremental import Incremental
 from clickwright.schemas.serving_files import GOLDEN_ROWS_FILE
 from clickwright.schemas.spec import FeatureSpec
 
+_WARM_SHARE = 0.1
+"""Of the learning rate, in a warm start that names none."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -128,7 +131,7 @@ def run_fn(fn_args: Any) -> None:
             )
         update: dict[str, Any] = {
             "learning_rate": going_on.learning_rate
-            or params.decayed(params.learning_rate)
+            or _WARM_SHARE * params.learning_rate
         }
         if going_on.epochs is not None:
             update["epochs"] = going_on.epochs
