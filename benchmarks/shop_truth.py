@@ -1,7 +1,7 @@
 """What the true click probabilities of the simulated shop score without their parts."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,32 @@ import numpy as np
 from clickwright.schemas.marketplace.bayes import probability_metrics, rows_of_splits
 from clickwright.schemas.marketplace.simulator import Marketplace
 from clickwright.schemas.marketplace.source import MarketplaceOptions
-from clickwright.schemas.marketplace.truth import click_probability
+from clickwright.schemas.marketplace.truth import (
+    Requests,
+    Weights,
+    attraction,
+    click_probability,
+    examination,
+)
+from clickwright.schemas.marketplace.world import Floats, World
+
+_NOTHING = Weights(**dict.fromkeys((f.name for f in dataclasses.fields(Weights)), 0.0))
 
 
 def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Metrics of the truth on the test split, whole and without a part of it.
 
     The log is the one that models learn from, simulated again; only what is scored
-    changes. `no history` takes out what the history adds to the log odds; `no vectors`
-    gives all items one vector. A model may still learn some of it elsewhere: what an
-    item's looks are worth to everybody from its id, for one.
+    changes:
+
+    * `no history`: without what the history adds to the log odds;
+    * `no vectors`: without looks and tastes, and past clicks count as alike by their
+      categories alone;
+    * `no vectors, known items`: the same, and what clicks alone may teach of an item
+      that is seen often: what its looks are worth to everybody, and to each segment
+      on average.
+
+    A model without vectors learns some of the difference between the last two.
 
     Args:
         options: of the data set `marketplace`.
@@ -28,12 +44,7 @@ def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """
     said = MarketplaceOptions.model_validate(options)
     shop = Marketplace(said.users, said.items, said.seed)
-    alike = np.broadcast_to(shop.world.vector[:1], shop.world.vector.shape)
-    truths = {
-        "full": (shop.world, shop.weights),
-        "no history": (shop.world, dataclasses.replace(shop.weights, history=0.0)),
-        "no vectors": (dataclasses.replace(shop.world, vector=alike), shop.weights),
-    }
+    truths = _truths(shop.world, shop.weights)
     parts: dict[str, list[Any]] = {n: [] for n in ("user", "time", "click", *truths)}
     for chunk in shop.log(said.impressions, said.days):
         page = chunk.clicks.shape[1]
@@ -41,9 +52,39 @@ def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         parts["time"].append(np.repeat(chunk.requests.timestamp, page))
         parts["click"].append(chunk.clicks.reshape(-1).astype(np.int64))
         for name, truth in truths.items():
-            scores = click_probability(*truth, chunk.requests)
-            parts[name].append(scores.reshape(-1))
+            parts[name].append(truth(chunk.requests).reshape(-1))
     columns = {n: np.concatenate(x)[: said.impressions] for n, x in parts.items()}
     test = rows_of_splits(columns["time"])["test"]
     click, user = columns["click"][test], columns["user"][test]
     return {n: probability_metrics(click, columns[n][test], user) for n in truths}
+
+
+def _truths(world: World, weights: Weights) -> dict[str, Callable[[Requests], Floats]]:
+    blind = dataclasses.replace(world, vector=np.zeros_like(world.vector))
+    segments = np.stack(
+        [
+            world.taste[world.segment == segment].mean(axis=0)
+            for segment in range(world.segment.max() + 1)
+        ]
+    )
+    steady = dataclasses.replace(
+        world,
+        taste=segments[world.segment],
+        later_taste=np.zeros_like(world.later_taste),
+        turn=np.zeros_like(world.turn),
+    )
+    looks = dataclasses.replace(_NOTHING, appeal=weights.appeal, taste=weights.taste)
+
+    def known_items(requests: Requests) -> Floats:
+        odds = attraction(blind, weights, requests) + attraction(
+            steady, looks, requests
+        )
+        return examination(weights, requests) / (1.0 + np.exp(-odds))
+
+    no_history = dataclasses.replace(weights, history=0.0)
+    return {
+        "full": lambda x: click_probability(world, weights, x),
+        "no history": lambda x: click_probability(world, no_history, x),
+        "no vectors": lambda x: click_probability(blind, weights, x),
+        "no vectors, known items": known_items,
+    }

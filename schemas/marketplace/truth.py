@@ -99,9 +99,15 @@ def click_probability(
     world: World, weights: Weights, requests: Requests
 ) -> Floats:  # [requests, positions]
     """The probability that each item shown is clicked; see the module."""
+    odds = attraction(world, weights, requests)
+    return examination(weights, requests) / (1.0 + np.exp(-odds))
+
+
+def examination(weights: Weights, requests: Requests) -> Floats:
+    """The probability that each place of a page is looked at, `[positions]`."""
     position = np.arange(requests.items.shape[1])
-    examination = (1.0 + position) ** -weights.examination
-    return examination / (1.0 + np.exp(-attraction(world, weights, requests)))
+    shares: Floats = np.power(1.0 + position, -weights.examination)
+    return shares
 
 
 def attraction(world: World, weights: Weights, requests: Requests) -> Floats:

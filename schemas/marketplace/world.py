@@ -180,9 +180,11 @@ class World:
     def likeness_keys(self) -> npt.NDArray[np.float32]:
         """Rows whose dot products say how alike two items are, `[items, width]`.
 
-        Half of the likeness is the category, half the cosine of the styles.
+        Half of the likeness is the category, half the cosine of the styles, which
+        counts as 0 where one has no length.
         """
-        style = self.style / np.linalg.norm(self.style, axis=1, keepdims=True)
+        length = np.linalg.norm(self.style, axis=1, keepdims=True)
+        style = self.style / np.where(length > 0.0, length, 1.0)
         category = np.eye(len(CATEGORIES))[self.category]
         keys = np.concatenate([category, style], axis=1) * np.sqrt(0.5)
         return keys.astype(np.float32)

@@ -116,6 +116,15 @@ def test_an_empty_history_says_nothing(world: World) -> None:
     assert not truth.interest(world, padded).any()
 
 
+def test_items_without_a_vector_are_alike_by_their_category_alone(
+    world: World,
+) -> None:
+    bare = dataclasses.replace(world, vector=np.zeros_like(world.vector))
+    keys = bare.likeness_keys
+    same = world.category[:, None] == world.category
+    np.testing.assert_allclose(keys @ keys.T, 0.5 * same, atol=1e-6)
+
+
 def test_attention_is_a_block_at_a_time_without_seams(
     world: World, requests: Requests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
