@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -113,10 +114,15 @@ async def _load(
     async def caller(number: int) -> None:
         nonlocal sent
         place = number * len(payloads) // callers
-        due = time.monotonic() + (number / rate if rate else 0.0)
+        pause = callers / rate if rate else 0.0
+        due = time.monotonic() + number * pause / callers
         while busy:
-            if rate:  # one that is late does not make up for it
-                due = max(due + callers / rate, time.monotonic())
+            if rate:
+                # One that is late waits for its next turn. Were it to go at once, a
+                # moment in which the machine stands still would have all callers late
+                # alike, and from then on they would ask at the same time.
+                turns = math.ceil((time.monotonic() - due) / pause)
+                due += pause * max(turns, 1)
                 await asyncio.sleep(due - time.monotonic())
             given = metadata(sent) if metadata is not None else None
             sent += 1
