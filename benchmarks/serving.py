@@ -122,6 +122,10 @@ def main(
                 _signatures(name, versions, log, candidates, seconds, keep)
         name, versions = next(iter(folders.items()))
         if "overhead" in parts:
+            with console.status("Making the same model without histories"):
+                bare = ServingModels(pathlib.Path(work) / "bare", impressions, 0)
+                short = bare.export(name, units)
+            _overhead(f"{name} without histories", short, bare.log(), seconds, keep)
             _overhead(name, versions, log, seconds, keep)
         if "load" in parts:
             _load(name, versions, log, seconds, pathlib.Path(work), keep)
@@ -193,7 +197,7 @@ def _overhead(
     """What the server adds to a call of the same signature."""
     (request,) = row_requests(versions / "1", log, 1, OVERHEAD_ROWS)
     loaded = tf.saved_model.load(str(versions / "1"))
-    with _server(name, versions) as server, _stub(server) as stub:
+    with _server(versions.name, versions) as server, _stub(server) as stub:
         calls = {
             "in process": _in_process(loaded, request),
             "served": _served(stub, request),

@@ -29,7 +29,7 @@ class ServingModels:
     Args:
         folder: where everything goes; what is there is overwritten.
         impressions: rows of the log.
-        history: events of a history at most.
+        history: events of a history at most; 0: the models know no histories.
 
     Attributes:
         spec: what the columns mean.
@@ -144,5 +144,6 @@ def _with_history(spec: FeatureSpec, length: int) -> FeatureSpec:
         if isinstance(feature, SequenceFeature)
         else feature
         for name, feature in spec.features.items()
+        if length or not isinstance(feature, SequenceFeature)
     }
     return spec.model_copy(update={"features": features})
