@@ -99,6 +99,19 @@ class Arm:
             **self._score(published, day + 1),
         )
 
+    def score_frozen(self, first: int, day: int) -> Day:
+        """Scores the model of the first day on the one after `day`."""
+        published = self._first_summary(first)["published"]
+        return Day(
+            arm="frozen",
+            setting=self.setting,
+            day=day,
+            rows=0,
+            trainer_seconds=0.0,
+            run_seconds=0.0,
+            **self._score(published, day + 1),
+        )
+
     def _config(self) -> dict[str, Any]:
         return {
             "name": "shop",

@@ -18,9 +18,11 @@ _HEAD = """# Training on from day to day
 Each day of the simulated shop is a span. `full window` trains from scratch on the
 {window} days that end with the new one, each day. The others train from scratch once,
 on day {first}, and then go on from the model of the day before with what it has not
-seen: one pass over the new day. Each model is scored on the whole next day, which none
-of them has seen. Seconds are those of the `clickwright run` of a day, without loading
-libraries, and of its Trainer alone; both are means over the days after day {first}.
+seen: one pass over the new day. `the first model, as it is` is never trained on: what
+the others gain over it they have learned from the new days. Each model is scored on the
+whole next day, which none of them has seen. Seconds are those of the `clickwright run`
+of a day, without loading libraries, and of its Trainer alone; both are means over the
+days after day {first}.
 
     python benchmarks/incremental.py --docs docs/benchmarks
 """
