@@ -21,9 +21,8 @@ from incremental_document import MOST_LOST, differences, write_document
 from kept_results import KeptResults
 
 FULL, ALL, FROZEN = "full_window", "all", "frozen"
-# About the rate at which a cold start has its best epoch. The tables of few rows a value
-# are in a state that each larger step leaves, and one day has too few rows to find
-# another.
+# About the rate at which a cold start has its best epoch: a larger one undoes what its
+# last epochs were for, and one day has too few rows to make up for that.
 _WARM_RATE = 1e-5
 _LABELS = {
     FULL: "full window",
