@@ -94,10 +94,6 @@ class FitParams(StrictModel, abc.ABC):
             return True
         return seconds > self.checkpoint_seconds
 
-    def decayed(self, learning_rate: float) -> float:
-        """The learning rate that follows an epoch without improvement."""
-        return max(learning_rate * self.learning_rate_decay, self.min_learning_rate)
-
     @abc.abstractmethod
     def monitored(self, record: EpochRecord) -> float | None:
         """What decides after an epoch: more is better, NaN is worst.

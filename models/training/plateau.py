@@ -45,5 +45,8 @@ class Plateau:
             self._bad_epochs = 0
             return True
         self._bad_epochs += 1
-        self.learning_rate = self._params.decayed(self.learning_rate)
+        self.learning_rate = max(
+            self.learning_rate * self._params.learning_rate_decay,
+            self._params.min_learning_rate,
+        )
         return False
