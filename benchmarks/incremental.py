@@ -117,7 +117,7 @@ def main(
         results[label] = [day_of(arm, day) for day in days]
         if frozen:
             results[_LABELS[FROZEN]] = frozen
-    path = write_document(results, window, shop, docs or out)
+    path = write_document(results, window, rate, shop, docs or out)
     console.print(path.read_text(), highlight=False, markup=False)
     if _LABELS[ALL] in results and not _good(
         results[_LABELS[ALL]], results[_LABELS[FULL]]

@@ -18,11 +18,11 @@ _HEAD = """# Training on from day to day
 Each day of the simulated shop is a span. `full window` trains from scratch on the
 {window} days that end with the new one, each day. The others train from scratch once,
 on day {first}, and then go on from the model of the day before with what it has not
-seen: one pass over the new day. `the first model, as it is` is never trained on: what
-the others gain over it they have learned from the new days. Each model is scored on the
-whole next day, which none of them has seen. Seconds are those of the `clickwright run`
-of a day, without loading libraries, and of its Trainer alone; both are means over the
-days after day {first}.
+seen: one pass over the new day at a learning rate of {rate:g}. `the first model, as it
+is` is never trained on: what the others gain over it they have learned from the new
+days. Each model is scored on the whole next day, which none of them has seen. Seconds
+are those of the `clickwright run` of a day, without loading libraries, and of its
+Trainer alone; both are means over the days after day {first}.
 
     python benchmarks/incremental.py --docs docs/benchmarks
 """
@@ -37,6 +37,7 @@ def differences(arm: Sequence[Day], full: Sequence[Day]) -> list[float]:
 def write_document(
     results: Mapping[str, Sequence[Day]],
     window: int,
+    rate: float,
     shop: Mapping[str, object],
     folder: pathlib.Path,
 ) -> pathlib.Path:
@@ -45,6 +46,7 @@ def write_document(
     Args:
         results: days in order, by the label of each way; the full window first.
         window: days of the full window.
+        rate: learning rate of the others.
         shop: options of the simulated shop.
         folder: where to.
 
@@ -53,7 +55,7 @@ def write_document(
     """
     folder.mkdir(parents=True, exist_ok=True)
     full = next(iter(results.values()))
-    parts = [_HEAD.format(window=window, first=full[0].day)]
+    parts = [_HEAD.format(window=window, first=full[0].day, rate=rate)]
     rows = []
     for label, days in results.items():
         later = days[1:]

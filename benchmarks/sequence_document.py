@@ -31,7 +31,8 @@ have vectors that stand for picture and text. The truth without histories leaves
 what they add to the log odds. The truth without vectors knows neither looks nor tastes,
 and past clicks are alike by their categories alone; with `known items` it knows what
 clicks may teach of an item that is seen often: what all people, and those of each
-segment, think of its looks. What a model loses without vectors lies between the two.
+segment, think of its looks. A model that made all of vectors would lose, without them,
+as much as lies between the two.
 """,
     "collm_ml1m": """## MovieLens-1M as CoLLM splits it
 
