@@ -17,7 +17,7 @@ warnings.filterwarnings("ignore")
 import rich.console
 import typer
 from incremental_days import Arm, Day
-from incremental_document import MOST_LOST, differences, write_document
+from incremental_document import MOST_LOST, differences, later, write_document
 from kept_results import KeptResults
 
 FULL, ALL, FROZEN = "full_window", "all", "frozen"
@@ -49,6 +49,7 @@ def main(
         float, typer.Option(help="Learning rate of warm starts.")
     ] = _WARM_RATE,
     weight: Annotated[float, typer.Option(help="Weight of the distillation.")] = 0.5,
+    seeds: Annotated[int, typer.Option(help="Trainings of everything.", min=1)] = 2,
     only: Annotated[
         list[str] | None,
         typer.Option(help=f"Some of {', '.join(_LABELS)}; the first two are in."),
@@ -80,6 +81,7 @@ def main(
     }
     if epochs is not None:
         training["epochs"] = epochs
+    trainings = [{**training, "seed": seed} for seed in range(seeds)]
     reservoir = impressions // (last + 1)
     warm = {"learning_rate": rate}
     ways: Mapping[str, dict[str, Any]] = {
@@ -98,7 +100,8 @@ def main(
             found = arm.score_frozen(first, day) if frozen else arm.train(day)
             kept.keep(found)
         console.log(
-            f"{_LABELS[key]}, day {day}: AUC of the next {found.auc:.4f}, "
+            f"{_LABELS[key]}, seed {found.seed}, day {day}: AUC of the next "
+            f"{found.auc:.4f}, "
             f"Trainer {found.trainer_seconds:.0f} s, run {found.run_seconds:.0f} s"
         )
         return found
@@ -109,14 +112,14 @@ def main(
         if key == FROZEN or (only and key not in (FULL, *only)):
             continue
         section = {"window": window, **ways[key]}
-        arm = Arm(key, label, section, shop, training, out)
-        frozen = []
-        if key == FULL:  # its first model, before later ones take its place
-            day_of(arm, first)
-            frozen = [day_of(arm, day, frozen=True) for day in days]
-        results[label] = [day_of(arm, day) for day in days]
-        if frozen:
-            results[_LABELS[FROZEN]] = frozen
+        results[label] = []
+        for chosen in trainings:
+            arm = Arm(key, label, section, shop, chosen, out)
+            results[label].append(day_of(arm, first))
+            if key == FULL:  # its first model, before later ones take its place
+                frozen = [day_of(arm, day, frozen=True) for day in days]
+                results.setdefault(_LABELS[FROZEN], []).extend(frozen)
+            results[label].extend(day_of(arm, day) for day in days[1:])
     path = write_document(results, window, rate, shop, docs or out)
     console.print(path.read_text(), highlight=False, markup=False)
     if _LABELS[ALL] in results and not _good(
@@ -127,8 +130,8 @@ def main(
 
 def _good(arm: list[Day], full: list[Day]) -> bool:
     lost = -statistics.fmean(differences(arm, full))
-    faster = sum(d.run_seconds for d in arm[1:]) < sum(d.run_seconds for d in full[1:])
-    return lost <= MOST_LOST and faster
+    seconds = [sum(d.run_seconds for d in later(days)) for days in (arm, full)]
+    return lost <= MOST_LOST and seconds[0] < seconds[1]
 
 
 if __name__ == "__main__":

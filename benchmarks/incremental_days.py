@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import tensorflow as tf
 import yaml
 from kept_results import Kept
@@ -18,16 +19,22 @@ from clickwright.components.ingestion.encoder import encode
 from clickwright.components.ingestion.parquet_log import ParquetLog
 from clickwright.pipeline.run import run
 from clickwright.schemas.marketplace.bayes import probability_metrics
-from clickwright.schemas.marketplace.source import MarketplaceSource
+from clickwright.schemas.marketplace.source import MarketplaceOptions, MarketplaceSource
 
 
 class Day(Kept):
-    """A model that was trained up to a day, and scored on the next."""
+    """A model that was trained up to a day, and scored on the next.
+
+    It is scored against the true click probabilities: by the clicks that fell, models
+    of one day differ by as much as the ways of training do.
+    """
 
     arm: str
     setting: str
     """Digest of all that it depends on."""
     day: int
+    seed: int
+    """Of the training."""
     rows: int
     """Rows of its training split."""
     trainer_seconds: float
@@ -36,8 +43,10 @@ class Day(Kept):
     auc: float
     logloss: float
     pcoc: float
+    clicked_auc: float
+    """By the clicks that fell."""
     bayes: float
-    """AUC of the true click probabilities on the same rows."""
+    """AUC of the true click probabilities."""
     scored: int
     """Rows of the next day."""
 
@@ -56,7 +65,7 @@ class Arm:
         label: names it in the document.
         incremental: the section of that name in the configuration.
         shop: options of the simulated shop.
-        training: training parameters.
+        training: training parameters, `seed` among them.
         folder: everything is written below it.
     """
 
@@ -137,33 +146,28 @@ class Arm:
         raise RuntimeError(f"no run trained on day {day}")
 
     def _score(self, published: str, day: int) -> dict[str, Any]:
-        [prepared] = (self.out / "data").glob("marketplace-*")
+        options = MarketplaceOptions.model_validate(self._config()["data"]["options"])
+        prepared = MarketplaceSource(options).prepare(None, self.out / "data")
+        folder = prepared.directory / f"span-{day}" / "all"
         scorer = Scorer(published)
         spec = MarketplaceSource.spec()
         wanted = columns_to_read(spec)
-        scores: list[np.ndarray] = []
-        truth: dict[str, list[np.ndarray]] = {"click": [], "user": []}
-        files = sorted((prepared / f"span-{day}" / "all").glob("*.parquet"))
-        for file in files:
-            log = ParquetLog(str(file))
-            for unit in log.units():
-                for batch in log.read(unit, wanted, spec):
-                    scores.append(scorer.score(tf.constant(encode(batch))).numpy())
-                    for name, parts in truth.items():
-                        parts.append(batch.column(name).to_numpy())
-        click, user = (np.concatenate(parts) for parts in truth.values())
-        metrics = probability_metrics(click, np.concatenate(scores), user)
+        files = sorted(folder.glob("*.parquet"))
+        scores = np.concatenate(
+            [
+                scorer.score(tf.constant(encode(batch))).numpy()
+                for log in map(ParquetLog, map(str, files))
+                for unit in log.units()
+                for batch in log.read(unit, wanted, spec)
+            ]
+        )
+        log = pq.read_table(files, columns=["click", "true_probability", "user"])
+        click, truth, user = (column.to_numpy() for column in log.columns)
+        metrics = probability_metrics(truth, scores, user)
         return {
-            "auc": metrics["auc"],
-            "logloss": metrics["logloss"],
-            "pcoc": metrics["pcoc"],
+            **{name: metrics[name] for name in ("auc", "logloss", "pcoc")},
+            "clicked_auc": probability_metrics(click, scores, user)["auc"],
+            "bayes": probability_metrics(truth, truth, user)["auc"],
+            "seed": self.training["seed"],
             "scored": len(click),
-            "bayes": _bayes(files),
         }
-
-
-def _bayes(files: list[pathlib.Path]) -> float:
-    import pyarrow.parquet as pq
-
-    log = pq.read_table(files, columns=["click", "true_probability", "user"])
-    return probability_metrics(*(c.to_numpy() for c in log.columns))["auc"]

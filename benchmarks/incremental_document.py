@@ -20,18 +20,28 @@ Each day of the simulated shop is a span. `full window` trains from scratch on t
 on day {first}, and then go on from the model of the day before with what it has not
 seen: one pass over the new day at a learning rate of {rate:g}. `the first model, as it
 is` is never trained on: what the others gain over it they have learned from the new
-days. Each model is scored on the whole next day, which none of them has seen. Seconds
-are those of the `clickwright run` of a day, without loading libraries, and of its
-Trainer alone; both are means over the days after day {first}.
+days. Each model is scored on the whole next day, which none of them has seen, against
+the true click probabilities: by the clicks that fell, the models of a day differ by
+chance as much as the ways do. Seconds are those of the `clickwright run` of a day,
+without loading libraries, and of its Trainer alone. All are means over the days after
+day {first}, and over seeds of the training.
 
     python benchmarks/incremental.py --docs docs/benchmarks
 """
 
 
-def differences(arm: Sequence[Day], full: Sequence[Day]) -> list[float]:
-    """AUC of an arm less that of the full window, by day after the first."""
-    of = {day.day: day.auc for day in full}
-    return [day.auc - of[day.day] for day in arm[1:]]
+def later(days: Sequence[Day]) -> list[Day]:
+    """The days after the first, of all seeds."""
+    first = min(day.day for day in days)
+    return [day for day in days if day.day > first]
+
+
+def differences(
+    arm: Sequence[Day], full: Sequence[Day], figure: str = "auc"
+) -> list[float]:
+    """A figure of an arm less that of the full window, by later day and seed."""
+    of = {(day.seed, day.day): getattr(day, figure) for day in full}
+    return [getattr(day, figure) - of[day.seed, day.day] for day in later(arm)]
 
 
 def write_document(
@@ -44,7 +54,8 @@ def write_document(
     """Writes `incremental.md` and `incremental.json`.
 
     Args:
-        results: days in order, by the label of each way; the full window first.
+        results: days in order, seed by seed, by the label of each way; the full window
+            first.
         window: days of the full window.
         rate: learning rate of the others.
         shop: options of the simulated shop.
@@ -58,37 +69,42 @@ def write_document(
     parts = [_HEAD.format(window=window, first=full[0].day, rate=rate)]
     rows = []
     for label, days in results.items():
-        later = days[1:]
-        lost = differences(days, full)
-        spread = statistics.stdev(lost) / math.sqrt(len(lost)) if len(lost) > 1 else 0.0
-        shown = "" if days is full else f"{statistics.fmean(lost):+.4f} ± {spread:.4f}"
+        shown = [""] * 2
+        if days is not full:
+            shown = [
+                _spread(differences(days, full, figure))
+                for figure in ("auc", "clicked_auc")
+            ]
+        found = later(days)
         rows.append(
             [
                 label,
-                f"{statistics.fmean(d.auc for d in later):.4f}",
-                shown,
-                f"{statistics.fmean(d.logloss for d in later):.4f}",
-                f"{statistics.fmean(d.pcoc for d in later):.3f}",
-                f"{statistics.fmean(d.rows for d in later):,.0f}",
-                _seconds([d.trainer_seconds for d in later], full, "trainer_seconds"),
-                _seconds([d.run_seconds for d in later], full, "run_seconds"),
+                f"{_mean(found, 'auc'):.4f}",
+                *shown,
+                f"{_mean(found, 'logloss'):.4f}",
+                f"{_mean(found, 'pcoc'):.3f}",
+                f"{_mean(found, 'rows'):,.0f}",
+                _seconds(found, full, "trainer_seconds"),
+                _seconds(found, full, "run_seconds"),
             ]
         )
-    head = ["", "AUC", "− full window", "log loss", "PCOC", "rows a day"]
+    head = ["", "AUC", "− full window", "by clicks", "log loss", "PCOC", "rows a day"]
     parts.append(table([*head, "Trainer, s", "run, s"], rows))
     parts.append(
-        "± is the standard error over days. AUC of the true click probabilities: "
-        f"{statistics.fmean(d.bayes for d in full[1:]):.4f}. PCOC is predicted over "
-        "observed clicks. In brackets: share of the full window's time.\n"
+        "± is the standard error over days and seeds. `by clicks`: the same difference "
+        "by the clicks that fell. AUC of the true click probabilities: "
+        f"{_mean(later(full), 'bayes'):.4f}. PCOC is predicted over expected clicks. "
+        "In brackets: share of the full window's time.\n"
     )
-    parts.append("## By day\n")
-    header = ["scored on day", "truth", *results]
+    parts.append("## By day and seed\n")
+    header = ["scored on day", "seed", "truth", *results]
     parts.append(
         table(
             header,
             [
                 [
                     str(day.day + 1),
+                    str(day.seed),
                     f"{day.bayes:.4f}",
                     *(f"{days[n].auc:.4f}" for days in results.values()),
                 ]
@@ -114,7 +130,15 @@ def write_document(
     return path
 
 
-def _seconds(found: Sequence[float], full: Sequence[Day], name: str) -> str:
-    mean = statistics.fmean(found)
-    whole = statistics.fmean(getattr(day, name) for day in full[1:])
-    return f"{mean:.0f} ({mean / whole:.0%})"
+def _mean(days: Sequence[Day], figure: str) -> float:
+    return statistics.fmean(getattr(day, figure) for day in days)
+
+
+def _spread(lost: Sequence[float]) -> str:
+    error = statistics.stdev(lost) / math.sqrt(len(lost)) if len(lost) > 1 else 0.0
+    return f"{statistics.fmean(lost):+.4f} ± {error:.4f}"
+
+
+def _seconds(found: Sequence[Day], full: Sequence[Day], name: str) -> str:
+    mean = _mean(found, name)
+    return f"{mean:.0f} ({mean / _mean(later(full), name):.0%})"

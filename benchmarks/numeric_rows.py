@@ -37,6 +37,7 @@ from clickwright.schemas.time_cuts import time_cuts
 
 Array: TypeAlias = np.ndarray[Any, Any]
 SPLITS = ("train", "valid", "test")
+_TRUTH = "true_probability"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Rows:
         labels: by split, `[rows]`.
         groups: values of the spec's `group_key` by split; empty where it has none.
         vocabularies: the known values of each vocabulary, in the order of their ids.
+        truths: true click probabilities by split; empty where nobody knows them.
     """
 
     spec: FeatureSpec
@@ -58,6 +60,7 @@ class Rows:
     labels: Mapping[str, Array]
     groups: Mapping[str, Array]
     vocabularies: Mapping[str, Array]
+    truths: Mapping[str, Array]
 
     @property
     def vocabulary_sizes(self) -> dict[str, int]:
@@ -122,6 +125,11 @@ def read_rows(spec: FeatureSpec, prepared: PreparedData) -> Rows:
             if spec.group_key is not None
         },
         vocabularies,
+        {
+            s: table[_TRUTH].to_numpy()
+            for s, table in tables.items()
+            if _TRUTH in table.column_names
+        },
     )
 
 

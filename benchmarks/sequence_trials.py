@@ -44,7 +44,10 @@ class Trial(StrictModel):
 
 
 class Result(Kept):
-    """What a training came to; `auc`, `gauc` and `logloss` are of the test split."""
+    """What a training came to; `auc`, `gauc` and `logloss` are of the test split.
+
+    Where the true click probabilities are known, they stand in for its clicks.
+    """
 
     trial: Trial
     auc: float
@@ -121,7 +124,7 @@ class DataSet:
             found = {s: trainer.predict(examples[s]) for s in ("valid", "test")}
         labels, probabilities, _ = found["test"]
         metrics = probability_metrics(
-            labels.astype(np.int64),
+            self._rows.truths.get("test", labels.astype(np.int64)),
             np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7),
             np.unique(self._rows.groups["test"], return_inverse=True)[1],
         )

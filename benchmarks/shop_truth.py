@@ -25,7 +25,7 @@ def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Metrics of the truth on the test split, whole and without a part of it.
 
     The log is the one that models learn from, simulated again; only what is scored
-    changes:
+    changes. It is scored against the true probabilities, as models are:
 
     * `no history`: without what the history adds to the log odds;
     * `no vectors`: without looks and tastes, and past clicks count as alike by their
@@ -45,18 +45,17 @@ def truth_without(options: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     said = MarketplaceOptions.model_validate(options)
     shop = Marketplace(said.users, said.items, said.seed)
     truths = _truths(shop.world, shop.weights)
-    parts: dict[str, list[Any]] = {n: [] for n in ("user", "time", "click", *truths)}
+    parts: dict[str, list[Any]] = {n: [] for n in ("user", "time", *truths)}
     for chunk in shop.log(said.impressions, said.days):
         page = chunk.clicks.shape[1]
         parts["user"].append(np.repeat(chunk.requests.user, page))
         parts["time"].append(np.repeat(chunk.requests.timestamp, page))
-        parts["click"].append(chunk.clicks.reshape(-1).astype(np.int64))
         for name, truth in truths.items():
             parts[name].append(truth(chunk.requests).reshape(-1))
     columns = {n: np.concatenate(x)[: said.impressions] for n, x in parts.items()}
     test = rows_of_splits(columns["time"])["test"]
-    click, user = columns["click"][test], columns["user"][test]
-    return {n: probability_metrics(click, columns[n][test], user) for n in truths}
+    truth, user = columns["full"][test], columns["user"][test]
+    return {n: probability_metrics(truth, columns[n][test], user) for n in truths}
 
 
 def _truths(world: World, weights: Weights) -> dict[str, Callable[[Requests], Floats]]:

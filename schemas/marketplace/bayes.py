@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
+from scipy.special import xlog1py, xlogy
 
 from clickwright.schemas.source import PreparedData
 from clickwright.schemas.spec import TimeSplit, load_spec
@@ -56,11 +57,19 @@ def rows_of_splits(
 
 
 def probability_metrics(
-    click: npt.NDArray[np.int64],
+    click: npt.NDArray[np.int64] | npt.NDArray[np.float64],
     probability: npt.NDArray[np.float64],
     user: npt.NDArray[np.int64],
 ) -> dict[str, float]:
     """Metrics of predicted probabilities, all arguments `[rows]`.
+
+    Against true click probabilities in place of clicks they are those to be expected
+    over all the clicks that could have fallen, without the noise of those that did.
+
+    Args:
+        click: 0 or 1, or the true probability of a click.
+        probability: the predicted one.
+        user: ids.
 
     Returns:
         `auc`, `logloss`, `gauc` (AUC within each user, averaged by rows over the
@@ -70,7 +79,7 @@ def probability_metrics(
     """
     rate = float(np.mean(click))
     logloss = -float(
-        np.mean(np.log(np.where(click == 1, probability, 1 - probability)))
+        np.mean(xlogy(click, probability) + xlog1py(1 - click, -probability))
     )
     entropy = -sum(p * math.log(p) for p in (rate, 1 - rate) if p > 0)
     ((auc,), _) = _auc_by_group(click, probability, np.zeros_like(user))
@@ -89,7 +98,7 @@ def probability_metrics(
 
 
 def _auc_by_group(
-    label: npt.NDArray[np.int64],
+    label: npt.NDArray[np.int64] | npt.NDArray[np.float64],
     score: npt.NDArray[np.float64],
     group: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
@@ -105,6 +114,9 @@ def _auc_by_group(
     size = np.diff(np.r_[place, len(score)])
     rank = np.repeat(place + (size + 1) / 2, size) - first[number]
     positives = np.bincount(number, label)
+    # A row that is a click by halves makes no pair with itself.
+    itself = np.bincount(number, label * (1 - label))
     wins = np.bincount(number, label * rank) - positives * (positives + 1) / 2
-    pairs = positives * (rows - positives)
+    wins -= itself / 2
+    pairs = positives * (rows - positives) - itself
     return np.divide(wins, pairs, out=np.full(len(rows), np.nan), where=pairs > 0), rows

@@ -294,6 +294,30 @@ def test_metrics_agree_with_brute_force_with_ties_and_one_class_users() -> None:
     )
 
 
+def test_metrics_against_the_truth_are_those_of_all_clicks_that_could_fall() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.beta(1, 4, 60)
+    score = np.clip((truth + rng.normal(0, 0.1, 60)).round(1), 0.1, 0.9)  # with ties
+    user = np.r_[rng.integers(0, 6, 59), 6]  # the last is alone: no pair
+
+    def area(own: np.ndarray) -> float:
+        p, s = truth[own], score[own]
+        weight = p[:, None] * (1 - p)
+        np.fill_diagonal(weight, 0.0)
+        wins = (s[:, None] > s) + (s[:, None] == s) / 2
+        return float((weight * wins).sum() / weight.sum())
+
+    groups = [user == one for one in range(6)]
+    loss = -np.mean(truth * np.log(score) + (1 - truth) * np.log(1 - score))
+    found = probability_metrics(truth, score, user)
+    assert found["auc"] == pytest.approx(area(np.ones(60, bool)))
+    assert found["gauc"] == pytest.approx(
+        np.average([area(own) for own in groups], weights=[g.sum() for g in groups])
+    )
+    assert found["logloss"] == pytest.approx(loss)
+    assert found["pcoc"] == pytest.approx(score.mean() / truth.mean())
+
+
 def test_metrics_of_one_class_are_not_numbers() -> None:
     none = probability_metrics(np.zeros(4, int), np.full(4, 0.25), np.arange(4))
     assert none["logloss"] == pytest.approx(-math.log(0.75))
