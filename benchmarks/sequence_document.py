@@ -26,13 +26,15 @@ averaged by rows over users with and without clicks.
 _ABOUT = {
     "marketplace": """## The simulated shop
 
-The click probabilities are known; the gap is what a model lacks of their AUC. Items
-have vectors that stand for picture and text. The truth without histories leaves out
-what they add to the log odds. The truth without vectors knows neither looks nor tastes,
-and past clicks are alike by their categories alone; with `known items` it knows what
-clicks may teach of an item that is seen often: what all people, and those of each
-segment, think of its looks. A model that made all of vectors would lose, without them,
-as much as lies between the two.
+The click probabilities are known: models learn from clicks, but are scored against the
+probabilities of the test split, without the chance of the clicks that fell. The gap is
+what a model lacks of their own AUC. Items have vectors that stand for picture and text,
+and are so many that clicks tell little of a single one. The truth without histories
+leaves out what they add to the log odds. The truth without vectors knows neither looks
+nor tastes, and past clicks are alike by their categories alone; with `known items` it
+knows what clicks may teach of an item that is seen often: what all people, and those of
+each segment, think of its looks. A model that made all of vectors would lose, without
+them, as much as lies between the two.
 """,
     "collm_ml1m": """## MovieLens-1M as CoLLM splits it
 
