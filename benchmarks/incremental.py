@@ -43,7 +43,7 @@ def main(
     first: Annotated[
         int, typer.Option(help="Day of the first model; its window ends there.", min=1)
     ] = 7,
-    last: Annotated[int, typer.Option(help="Day of the last model.", min=2)] = 13,
+    last: Annotated[int, typer.Option(help="Day of the last model.", min=2)] = 10,
     window: Annotated[int, typer.Option(help="Days of the full window.", min=1)] = 7,
     rate: Annotated[
         float, typer.Option(help="Learning rate of warm starts.")
