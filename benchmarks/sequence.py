@@ -49,12 +49,16 @@ MODELS: Mapping[str, dict[str, Any]] = {
 }
 """Parameters by model, alike where models have the same ones; searches find 10 items,
 so that there is something to leave out."""
-OPTIONS: Mapping[str, dict[str, Any]] = {
-    # So many items that clicks teach little of a single one: what is known of it
-    # stands in its vector.
-    "marketplace": {"impressions": 200_000, "items": 20_000, "seed": 7},
-    "collm_ml1m": {},
+OPTIONS: Mapping[str, Sequence[dict[str, Any]]] = {
+    "marketplace": (
+        {"impressions": 200_000, "seed": 7},
+        # So many items that clicks teach little of a single one: what is known of it
+        # stands in its vector.
+        {"impressions": 200_000, "items": 20_000, "seed": 7},
+    ),
+    "collm_ml1m": ({},),
 }
+"""Options of each data set; the shop comes in two sizes."""
 TRAINING: Mapping[str, dict[str, Any]] = {
     # The shop's validation split is small: AUC alone moves by chance from epoch to
     # epoch, and a training that trusts it stops early.
@@ -129,17 +133,21 @@ def main(
     sets: dict[str, DataSet] = {}
 
     def data_set(trial: Trial) -> DataSet:
-        if trial.dataset not in sets:
+        if trial.data not in sets:
             raw = None if trial.dataset == "marketplace" else data / trial.dataset
-            with console.status(f"Reading {trial.dataset}"):
-                sets[trial.dataset] = DataSet(trial, raw, out / "data")
-        return sets[trial.dataset]
+            with console.status(f"Reading {trial.data}"):
+                sets[trial.data] = DataSet(trial, raw, out / "data")
+        return sets[trial.data]
 
     failures = _train([trial for line in wanted for trial in line], results, data_set)
     found = [[r for t in line if (r := results.find(t.name))] for line in lines]
     told = [line for line in found if line]
-    shops = [line[0].trial for line in told if line[0].trial.dataset == "marketplace"]
-    truths = {shop.dataset: truth_without(shop.options) for shop in shops[:1]}
+    shops = {
+        line[0].trial.data: line[0].trial.options
+        for line in told
+        if line[0].trial.dataset == "marketplace"
+    }
+    truths = {shop: truth_without(options) for shop, options in shops.items()}
     if told:
         console.log(f"document: {write_document(told, truths, docs or out, notes)}")
     if failures:
@@ -165,7 +173,8 @@ def _lines(
             )
             for seed in range(seeds)
         ]
-        for dataset, said in OPTIONS.items()
+        for dataset, several in OPTIONS.items()
+        for said in several
         for model, params in MODELS.items()
         for ablation in ABLATIONS
     ]
@@ -210,7 +219,7 @@ def _train(trials: Sequence[Trial], results: KeptResults[Result], data_set: Any)
     console.log(f"{len(trials) - len(open_)} of {len(trials)} trainings are there")
     started, failures = time.monotonic(), 0
     for n, trial in enumerate(open_, 1):
-        title = f"{trial.dataset} {trial.model}, {trial.ablation}, seed {trial.seed}"
+        title = f"{trial.data} {trial.model}, {trial.ablation}, seed {trial.seed}"
         place = f"[{n}/{len(open_)}]"
         try:
             with console.status(f"{place} {title}"):

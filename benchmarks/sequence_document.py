@@ -28,13 +28,17 @@ _ABOUT = {
 
 The click probabilities are known: models learn from clicks, but are scored against the
 probabilities of the test split, without the chance of the clicks that fell. The gap is
-what a model lacks of their own AUC. Items have vectors that stand for picture and text,
-and are so many that clicks tell little of a single one. The truth without histories
-leaves out what they add to the log odds. The truth without vectors knows neither looks
-nor tastes, and past clicks are alike by their categories alone; with `known items` it
-knows what clicks may teach of an item that is seen often: what all people, and those of
-each segment, think of its looks. A model that made all of vectors would lose, without
-them, as much as lies between the two.
+what a model lacks of their own AUC. Items have vectors that stand for picture and text.
+The truth without histories leaves out what they add to the log odds. The truth without
+vectors knows neither looks nor tastes, and past clicks are alike by their categories
+alone; with `known items` it knows what clicks may teach of an item that is seen often:
+what all people, and those of each segment, think of its looks. A model that made all of
+vectors would lose, without them, as much as lies between the two.
+""",
+    "marketplace_20000_items": """## The simulated shop with ten times the items
+
+Twenty thousand items in place of two thousand, in a log of the same size: clicks tell
+little of a single one, and what is known of it stands in its vector.
 """,
     "collm_ml1m": """## MovieLens-1M as CoLLM splits it
 
@@ -54,8 +58,8 @@ def write_document(
 
     Args:
         results: by data set, model and ablation, those of all seeds; none empty.
-        truths: metrics of the true probabilities on the test split, by data set and
-            ablation.
+        truths: metrics of the true probabilities on the test split, by `Trial.data`
+            and ablation.
         folder: where to.
         notes: what is left out, and why.
 
@@ -64,8 +68,8 @@ def write_document(
     """
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_HEAD, *(f"{note}.\n" for note in notes)]
-    for name in dict.fromkeys(line[0].trial.dataset for line in results):
-        lines = [line for line in results if line[0].trial.dataset == name]
+    for name in dict.fromkeys(line[0].trial.data for line in results):
+        lines = [line for line in results if line[0].trial.data == name]
         text, chart = _section(name, lines, truths.get(name, {}))
         (folder / f"sequence_{name}.svg").write_text(chart, encoding="utf-8")
         sections.append(text)
@@ -140,7 +144,7 @@ def _settings(results: Sequence[Sequence[Result]]) -> str:
     for line in results:
         trial = line[0].trial
         for name, said in (
-            (f"{trial.dataset}, data", trial.options),
+            (f"{trial.data}, data", trial.options),
             (f"{trial.dataset}, training", trial.training),
             (f"{trial.dataset}, {trial.model}", trial.params),
         ):

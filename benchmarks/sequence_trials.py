@@ -36,6 +36,12 @@ class Trial(StrictModel):
     seed: int
 
     @property
+    def data(self) -> str:
+        """Names the data set, and how many items it has where that is said."""
+        items = self.options.get("items")
+        return self.dataset if items is None else f"{self.dataset}_{items}_items"
+
+    @property
     def name(self) -> str:
         """Names its result; depends on all that it says."""
         digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
