@@ -49,9 +49,6 @@ def main(
     impressions: Annotated[
         int, typer.Option(help="Rows of the shop's log.", min=1000)
     ] = 5_000,
-    nice: Annotated[
-        int, typer.Option(help="Niceness of the model server.", min=0, max=19)
-    ] = 10,
     only: Annotated[
         list[str] | None, typer.Option(help=f"Parts: {', '.join(PARTS)}; else all.")
     ] = None,
@@ -71,8 +68,6 @@ def main(
     router, and through a proxy that does nothing but send on, in turns. They are paced
     to half of what the server answers alone, so that the figure is what the router adds
     and not how long the queue of a full machine is; more rows show the full machine.
-    The model server is `nice`, however it is asked: its arithmetic holds a core for
-    longer than a router needs one.
     Each answer through the router is of an arm and in the exposure log.
 
     Then every request is sent until it is answered, while router, model server and the
@@ -101,10 +96,10 @@ def main(
         _write_experiment(work / "experiments")
         if "overhead" in parts:
             request = score_requests(versions / "1", log, candidates)["rank"]
-            _overhead(work, versions, nice, request, seconds, keep)
+            _overhead(work, versions, request, seconds, keep)
         if "kills" in parts:
             rows = row_requests(versions / "1", log, 50)
-            _kills(work, versions, nice, rows, requests, keep)
+            _kills(work, versions, rows, requests, keep)
     tell(figures, "clickwright route", markdown, json_file)
 
 
@@ -137,14 +132,14 @@ def _write_experiment(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _routed(
-    work: pathlib.Path, versions: pathlib.Path, nice: int, log: str, arm_apart: bool
+    work: pathlib.Path, versions: pathlib.Path, log: str, arm_apart: bool
 ) -> Iterator[tuple[Program, Program, Program | None]]:
     """Router, the server of control, and that of the arm where it has its own."""
     models = (_CONTROL,) if arm_apart else (_CONTROL, _ARM)
-    server = Program(_serving(work, versions, nice, models), work / "server.txt")
+    server = Program(_serving(work, versions, models), work / "server.txt")
     other, flags = None, []
     if arm_apart:
-        other = Program(_serving(work, versions, nice, (_ARM,)), work / "arm.txt")
+        other = Program(_serving(work, versions, (_ARM,)), work / "arm.txt")
         flags = [f"--model_server={_ARM}={other.grpc}"]
     router = Program(
         router_command(
@@ -161,7 +156,7 @@ def _routed(
 
 
 def _serving(
-    work: pathlib.Path, versions: pathlib.Path, nice: int, models: tuple[str, ...]
+    work: pathlib.Path, versions: pathlib.Path, models: tuple[str, ...]
 ) -> list[str]:
     """A server of the one model under some names."""
     lines = (
@@ -171,14 +166,12 @@ def _serving(
     )
     file = work / f"{'_'.join(models)}.config"
     file.write_text(f"model_config_list {{ {' '.join(lines)} }}")
-    command = [*server_command(), f"--model_config_file={file}"]
-    return ["nice", "-n", str(nice), *command]
+    return [*server_command(), f"--model_config_file={file}"]
 
 
 def _overhead(
     work: pathlib.Path,
     versions: pathlib.Path,
-    nice: int,
     request: PredictRequest,
     seconds: float,
     keep: Callable[[Figure], None],
@@ -186,11 +179,7 @@ def _overhead(
     """Latency of the same requests, directly and through the router."""
     request.model_spec.name = _CONTROL
     with (
-        _routed(work, versions, nice, "overhead", arm_apart=False) as (
-            router,
-            server,
-            _,
-        ),
+        _routed(work, versions, "overhead", arm_apart=False) as (router, server, _),
         _bare_proxy(server.grpc) as proxy,
     ):
         places = {
@@ -265,7 +254,6 @@ def _compare(
 def _kills(
     work: pathlib.Path,
     versions: pathlib.Path,
-    nice: int,
     requests: list[PredictRequest],
     count: int,
     keep: Callable[[Figure], None],
@@ -273,11 +261,7 @@ def _kills(
     """Requests until all are answered, while everything is killed once."""
     for request in requests:
         request.model_spec.name = _CONTROL
-    with _routed(work, versions, nice, "kills", arm_apart=True) as (
-        router,
-        server,
-        arm,
-    ):
+    with _routed(work, versions, "kills", arm_apart=True) as (router, server, arm):
         kills = [x.kill_and_start for x in (router, server, arm) if x is not None]
         kept = send_and_kill(
             router.grpc, work / "kills", requests, count, KILL_CALLERS, kills
