@@ -19,6 +19,7 @@ import typer
 from incremental_days import Arm, Day
 from incremental_document import MOST_LOST, differences, later, write_document
 from kept_results import KeptResults
+from shop_training import SETTLING
 
 FULL, ALL, FROZEN = "full_window", "all", "frozen"
 # About the rate at which a cold start has its best epoch: a larger one undoes what its
@@ -71,14 +72,7 @@ def main(
     the full window than is allowed, or take longer than it.
     """
     shop = {"impressions": impressions, "days": last + 1, "seed": 7}
-    # A validation split of one day is small: AUC alone moves by chance from epoch to
-    # epoch, and a training that trusts it stops early.
-    training: dict[str, Any] = {
-        "batch_size": 2048,
-        "monitor": "auc_minus_logloss",
-        "early_stop": 4,
-        "learning_rate_decay": 0.5,
-    }
+    training: dict[str, Any] = {"batch_size": 2048, **SETTLING}
     if epochs is not None:
         training["epochs"] = epochs
     trainings = [{**training, "seed": seed} for seed in range(seeds)]
@@ -101,8 +95,8 @@ def main(
             kept.keep(found)
         console.log(
             f"{_LABELS[key]}, seed {found.seed}, day {day}: AUC of the next "
-            f"{found.auc:.4f}, "
-            f"Trainer {found.trainer_seconds:.0f} s, run {found.run_seconds:.0f} s"
+            f"{found.auc:.4f}, Trainer {found.trainer_seconds:.0f} s, "
+            f"run {found.run_seconds:.0f} s"
         )
         return found
 

@@ -20,6 +20,7 @@ import typer
 from kept_results import KeptResults
 from sequence_document import write_document
 from sequence_trials import Ablation, DataSet, Result, Trial
+from shop_training import SETTLING
 from shop_truth import truth_without
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -60,15 +61,7 @@ OPTIONS: Mapping[str, Sequence[dict[str, Any]]] = {
 }
 """Options of each data set; the shop comes in two sizes."""
 TRAINING: Mapping[str, dict[str, Any]] = {
-    # The shop's validation split is small: AUC alone moves by chance from epoch to
-    # epoch, and a training that trusts it stops early.
-    "marketplace": {
-        "batch_size": 2048,
-        "epochs": 30,
-        "monitor": "auc_minus_logloss",
-        "early_stop": 4,
-        "learning_rate_decay": 0.5,
-    },
+    "marketplace": {"batch_size": 2048, "epochs": 30, **SETTLING},
     "collm_ml1m": {"batch_size": 512, "epochs": 30},
 }
 ABLATIONS: tuple[Ablation, ...] = ("full", "no history", "no vectors")
